@@ -138,7 +138,11 @@ impl Relay {
             client,
             target,
             decoder: Decoder::default(),
-            early,
+            early: if early.is_empty() {
+                Bytes::new()
+            } else {
+                early
+            },
             to_target: Unsent::default(),
             to_client: Unsent::default(),
             pongs: 0,
@@ -236,6 +240,10 @@ impl Relay {
             let size = if self.early.has_remaining() {
                 let size = self.early.len().min(chunk.len());
                 self.early.copy_to_slice(&mut chunk[..size]);
+                if self.early.is_empty() {
+                    // Even empty it would hold the buffer that the request was read into.
+                    self.early = Bytes::new();
+                }
                 size
             } else {
                 match ready!(read(&mut self.client, cx, chunk)) {

@@ -230,7 +230,7 @@ fn affordable(asked: Option<u32>) -> u32 {
         current: limit.maximum,
         ..limit
     };
-    if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+    if setrlimit(Resource::Nofile, raised).is_ok() {
         limit = raised;
     }
     let files = limit.current.unwrap_or(u64::MAX);
