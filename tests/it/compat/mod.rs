@@ -1,0 +1,3 @@
+//! What websockify does, asked of both programs.
+
+mod frames;
