@@ -374,10 +374,9 @@ impl Relay {
     }
 
     fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let before = self.to_client.len();
+        let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
         let flushed = self.to_client.poll_flush(&mut self.client, cx);
-        // The socket was full and took some: the client's side acknowledged what was before.
-        self.heard |= self.to_client.len() < before;
+        self.heard |= stalled && self.to_client.len() < before;
         match flushed {
             Poll::Ready(Ok(())) => self.pongs = 0,
             Poll::Ready(Err(_)) => self.client_gone(),

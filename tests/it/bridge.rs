@@ -102,6 +102,25 @@ impl Bridge {
         panic!("no free port in {TRIES} tries");
     }
 
+    /// Like [`Bridge::start`], by way of another program that ends in becoming it.
+    pub(crate) fn start_under(wrapper: &[&str], args: &[&str]) -> Self {
+        Self::start_with(args, |command| {
+            let inner = std::mem::replace(command, Command::new(wrapper[0]));
+            command
+                .args(&wrapper[1..])
+                .arg(inner.get_program())
+                .args(inner.get_args())
+                .stdin(Stdio::null());
+            for (name, value) in inner.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command
+        })
+    }
+
     /// Starts a bridge that is not expected to become ready, such as one with wrong options.
     pub(crate) fn spawn(args: &[&str]) -> Self {
         Self::spawn_with(args, |command| command)
@@ -144,7 +163,7 @@ impl Deref for Bridge {
 }
 
 /// A port that nobody listens on; another process may take it before the bridge does.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
         .unwrap()
         .local_addr()

@@ -17,5 +17,11 @@
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod compat; // what websockify does, asked of both programs
+mod demo; // --demo without a browser
+mod ending; // signals, timeouts, readiness, the record of a session
+mod heartbeat; // dead clients and live ones
+mod inherited; // sockets from systemd and inetd
+mod limits; // connections, descriptors, request heads
 mod process; // a child's output, notices and end, as events that a test waits for
+mod targets; // ways to a target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
