@@ -66,7 +66,7 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     /// Starts a bridge on a free port to `target` and returns when it is ready.
-    pub(crate) fn to(target: impl ToString) -> Self {
+    pub(crate) fn to(target: &(impl ToString + ?Sized)) -> Self {
         Self::start(&["127.0.0.1:{port}", &target.to_string()])
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     Frame, Length, UPGRADE, Wire,
-    frame::{BINARY, CLOSE},
+    frame::{BINARY, CLOSE, PING, PONG},
 };
 
 /// A WebSocket client that answers nothing by itself.
@@ -28,8 +28,13 @@ impl Ws {
         Self::upgrade(Wire::connect(addr))
     }
 
-    pub(crate) fn upgrade(mut wire: Wire) -> Self {
-        let response = wire.request(UPGRADE);
+    pub(crate) fn upgrade(wire: Wire) -> Self {
+        Self::upgrade_with(wire, UPGRADE)
+    }
+
+    /// Upgrades with a request head, or what is left of it, of the test's own.
+    pub(crate) fn upgrade_with(mut wire: Wire, head: &str) -> Self {
+        let response = wire.request(head);
         assert_eq!(response.status, 101, "{response:?}");
         Self { wire }
     }
@@ -78,7 +83,8 @@ impl Ws {
         assert!(self.recv_data(payload.len()) == payload, "the echo differs");
     }
 
-    /// Reads up to a close frame, or to the end of the connection where there is none.
+    /// Reads up to a close frame, or to the end of the connection where there is none; passes over
+    /// pings and pongs.
     pub(crate) fn end(&mut self) -> End {
         let mut data = Vec::new();
         while let Some(frame) = self.recv() {
@@ -90,6 +96,7 @@ impl Ws {
                         close: in_words(&frame.payload),
                     };
                 }
+                PING | PONG => {}
                 other => panic!("opcode {other:#x} before the end"),
             }
         }

@@ -1,0 +1,135 @@
+//! Options, their order and spelling, and exit statuses.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::differs;
+use crate::{backend, bridge::Bridge, wire::Ws};
+
+/// novnc_proxy puts options behind the positional arguments; others do otherwise.
+#[test]
+fn options_anywhere() {
+    let target = backend::echo().to_string();
+    let target = target.as_str();
+    let listen = "127.0.0.1:{port}";
+    for args in [
+        vec![listen, target, "--heartbeat", "5", "--idle-timeout", "60"],
+        vec![listen, "--heartbeat", "5", target, "-v"],
+        vec!["--heartbeat", "5", listen, target],
+        vec!["-v", "--heartbeat=5", listen, target],
+        vec!["--heart=5", "--time", "60", "--verb", listen, target],
+        vec!["--heartbeat=5", "--heartbeat=7", listen, target],
+        vec!["-v6", listen, target],
+    ] {
+        let bridge = Bridge::start(&args);
+        Ws::open(bridge.addr()).expect_echo("hello");
+    }
+}
+
+/// A wrong command line is status 2, and standard error says which program and why.
+#[test]
+fn usage_errors() {
+    let cases: [&[&str]; 14] = [
+        &[],
+        &["6080"],
+        &["6080", "localhost:5900", "more"],
+        &["abc", "localhost:5900"],
+        &["localhost:", "localhost:5900"],
+        &["6080", "localhost"],
+        &["6080", "localhost:abc"],
+        &["6080", "localhost:5900", "--no-such-option"],
+        &["6080", "localhost:5900", "--t=1"],
+        &["6080", "localhost:5900", "--ssl"],
+        &["6080", "localhost:5900", "--timeout=soon"],
+        &["6080", "localhost:5900", "--timeout"],
+        &["6080", "localhost:5900", "--verbose=yes"],
+        &[
+            "--unix-listen=/nowhere/s",
+            "--unix-listen-mode=999",
+            "localhost:5900",
+        ],
+    ];
+    for args in cases {
+        let bridge = Bridge::spawn(args);
+        assert_eq!(bridge.wait().code(), Some(2), "{args:?}");
+        let stderr = bridge.stderr();
+        assert!(
+            stderr
+                .lines()
+                .any(|line| line.starts_with("websockify: error: ")),
+            "{stderr}"
+        );
+        assert_eq!(bridge.stdout(), "", "{args:?}");
+    }
+}
+
+/// A port beyond 65535 is nobody's.
+#[test]
+fn port_out_of_range() {
+    let target = backend::echo().to_string();
+    // websockify listens on the port that is left modulo 65536, so its test needs a free one.
+    if differs("port-range", true, false) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        drop(listener);
+        let beyond = format!("127.0.0.1:{}", u32::from(addr.port()) + 65536);
+        let _bridge = Bridge::start(&[&beyond, &target]);
+        Ws::open(addr).expect_echo("hello");
+    } else {
+        for listen in ["65536", "127.0.0.1:70000", "99999999999999999999"] {
+            assert_eq!(
+                Bridge::spawn(&[listen, &target]).wait().code(),
+                Some(2),
+                "{listen}"
+            );
+        }
+    }
+}
+
+/// Help is asked for, so it goes to standard output.
+#[test]
+fn help() {
+    for option in ["-h", "--help"] {
+        let bridge = Bridge::spawn(&[option]);
+        assert_eq!(bridge.wait().code(), Some(0));
+        let help = bridge.stdout();
+        for option in ["--web", "--run-once", "--unix-target", "--heartbeat"] {
+            assert!(help.contains(option), "no {option} in {help}");
+        }
+    }
+}
+
+/// A port that somebody has is a failure, for scripts and service managers to see.
+#[test]
+fn port_in_use() {
+    let taken = backend::echo().to_string();
+    let bridge = Bridge::spawn(&[&taken, "127.0.0.1:1"]);
+    assert_eq!(bridge.wait().code(), Some(differs("start-failure", 0, 1)));
+    assert!(bridge.stderr().contains("in use"), "{}", bridge.stderr());
+}
+
+/// So is a name that does not resolve, or an address that is not ours.
+#[test]
+fn nowhere_to_listen() {
+    for host in ["203.0.113.1", "host.invalid"] {
+        let bridge = Bridge::spawn(&[&format!("{host}:6080"), "127.0.0.1:1"]);
+        assert_eq!(
+            bridge.wait().code(),
+            Some(differs("start-failure", 0, 1)),
+            "{host}"
+        );
+    }
+}
+
+/// A folder to serve that is not there.
+#[test]
+fn missing_web_folder() {
+    let bridge = Bridge::spawn(&["--web=/no/such/folder", "127.0.0.1:{port}", "127.0.0.1:1"]);
+    assert_eq!(bridge.wait().code(), Some(1));
+    let stderr = bridge.stderr();
+    assert!(stderr.contains("/no/such/folder"), "{stderr}");
+    assert_eq!(
+        stderr.contains("Traceback"),
+        differs("traceback", true, false),
+        "{stderr}"
+    );
+}
