@@ -1,6 +1,6 @@
 //! Options, their order and spelling, and exit statuses.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 
 use super::differs;
 use crate::{backend, bridge::Bridge, wire::Ws};
@@ -62,26 +62,101 @@ fn usage_errors() {
     }
 }
 
-/// A port beyond 65535 is nobody's.
+/// A port is a plain number of at most 65535.
 #[test]
-fn port_out_of_range() {
+fn odd_ports() {
     let target = backend::echo().to_string();
-    // websockify listens on the port that is left modulo 65536, so its test needs a free one.
-    if differs("port-range", true, false) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let addr = listener.local_addr().unwrap();
-        drop(listener);
-        let beyond = format!("127.0.0.1:{}", u32::from(addr.port()) + 65536);
-        let _bridge = Bridge::start(&[&beyond, &target]);
-        Ws::open(addr).expect_echo("hello");
-    } else {
-        for listen in ["65536", "127.0.0.1:70000", "99999999999999999999"] {
+    if differs("port", false, true) {
+        for listen in [
+            "65536",
+            "127.0.0.1:70000",
+            "99999999999999999999",
+            "+6080",
+            "6_080",
+        ] {
             assert_eq!(
                 Bridge::spawn(&[listen, &target]).wait().code(),
                 Some(2),
                 "{listen}"
             );
         }
+        let bridge = Bridge::spawn(&["127.0.0.1:{port}", "127.0.0.1:70000"]);
+        assert_eq!(bridge.wait().code(), Some(2));
+    } else {
+        let bridge = Bridge::start(&["127.0.0.1:+{port}", &target]);
+        Ws::open(bridge.addr()).expect_echo("hello");
+        // What is left modulo 65536 is listened on, so a port beyond has to have a free one there.
+        let port = bridge.port();
+        drop(bridge);
+        let beyond = format!("127.0.0.1:{}", u32::from(port) + 65536);
+        let _bridge = Bridge::start(&[&beyond, &target]);
+        Ws::open((Ipv4Addr::LOCALHOST, port)).expect_echo("hello");
+    }
+}
+
+/// The number of an option is a plain decimal.
+#[test]
+fn odd_numbers() {
+    for (option, theirs) in [
+        ("--heartbeat=0x5", true),
+        ("--heartbeat=0b1", true),
+        ("--heartbeat=-1", true),
+        ("--heartbeat=08", false),
+    ] {
+        let args = ["127.0.0.1:{port}", "127.0.0.1:1", option];
+        if differs("numbers", theirs, !theirs) {
+            Bridge::start(&args);
+        } else {
+            assert_eq!(Bridge::spawn(&args).wait().code(), Some(2), "{option}");
+        }
+    }
+}
+
+/// An option that has no effect alone does no harm.
+#[test]
+fn options_without_effect() {
+    for option in [
+        "--file-only",
+        "--unix-listen-mode=600",
+        "-6",
+        "--wrap-mode=ignore",
+    ] {
+        let bridge = Bridge::start(&["127.0.0.1:{port}", &backend::echo().to_string(), option]);
+        Ws::open(bridge.addr()).expect_echo("hello");
+    }
+}
+
+/// What a build leaves out it refuses: whoever asks for TLS must not get a plain port.
+#[test]
+fn not_in_this_build() {
+    for option in [
+        "--auth-plugin=BasicHTTPAuth",
+        "--cert=self.pem",
+        "-D",
+        "--daemon",
+        "--host-token",
+        "--key=key.pem",
+        "--log-file=/dev/null",
+        "--record=/dev/null",
+        "--ssl-only",
+        "--ssl-target",
+        "--syslog=/dev/log",
+        "--target-config=/dev/null",
+        "--token-plugin=TokenFile",
+        "--verify-client",
+        "--web-auth",
+    ] {
+        let bridge = Bridge::spawn(&[option]);
+        assert_eq!(bridge.wait().code(), Some(2), "{option}");
+        let stderr = bridge.stderr();
+        let unknown = stderr.contains("no such option") || stderr.contains("unexpected argument");
+        assert!(!unknown, "{option}: {stderr}");
+        let refused = stderr.contains("is not in this build");
+        assert_eq!(
+            refused,
+            differs("not-in-this-build", false, true),
+            "{option}: {stderr}"
+        );
     }
 }
 

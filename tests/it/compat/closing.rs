@@ -77,6 +77,21 @@ fn target_resets() {
     assert_eq!(ws.close(), expected);
 }
 
+/// A client that broke the protocol and does not go is not waited for.
+#[test]
+fn lingering_client() {
+    let bridge = Bridge::to(&backend::echo());
+    let mut ws = Ws::open(bridge.addr());
+    ws.send(&Frame::text("wrong"));
+    assert_eq!(
+        ws.close(),
+        "1003 Unsupported: Text frames are not supported"
+    );
+    if differs("close-time", false, true) {
+        assert_eq!(ws.wire.rest(), b"");
+    }
+}
+
 /// What a client sent before its close frame reaches the target, however much it is.
 #[test]
 fn client_closes() {

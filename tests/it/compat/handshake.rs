@@ -109,15 +109,57 @@ fn connection_header() {
     }
 }
 
+/// A request of the protocol before HTTP/1.1 cannot ask for an upgrade.
+#[test]
+fn http_1_0() {
+    let bridge = Bridge::to(&backend::echo());
+    let response = answer(&bridge, &UPGRADE.replace("HTTP/1.1", "HTTP/1.0"));
+    assert_eq!(response.status, differs("http-1.0", 101, 400));
+}
+
+/// A head that is larger than any browser's is refused before it costs memory.
+#[test]
+fn large_head() {
+    let bridge = Bridge::to(&backend::echo());
+    for (size, ours) in [(16_000, 101), (60_000, 431)] {
+        let head = format!("{UPGRADE}Cookie: {}\r\n", "x".repeat(size));
+        assert_eq!(
+            answer(&bridge, &head).status,
+            differs("head-size", 101, ours),
+            "{size}"
+        );
+    }
+}
+
+/// Who connects and does not ask for anything is shown the door, sooner or later.
+#[test]
+fn silence() {
+    let bridge = Bridge::to(&backend::echo());
+    let mut silent = Wire::connect(bridge.addr());
+    let mut halfway = Wire::connect(bridge.addr());
+    halfway.send(UPGRADE);
+    silent.rest();
+    if differs("head-time", false, true) {
+        halfway.rest();
+    }
+}
+
 /// The value of the Upgrade header may be spelled in any case, and without it there is no upgrade.
 #[test]
 fn upgrade_header() {
     let bridge = Bridge::to(&backend::echo());
     let shouted = UPGRADE.replace("Upgrade: websocket", "UPGRADE: WebSocket");
     assert_eq!(answer(&bridge, &shouted).status, 101);
+    let list = UPGRADE.replace("Upgrade: websocket", "Upgrade: h2c, websocket");
+    assert_eq!(
+        answer(&bridge, &list).status,
+        differs("upgrade-list", 405, 101)
+    );
     assert_eq!(answer(&bridge, &without("Upgrade")).status, 405);
-    let post = UPGRADE.replacen("GET", "HEAD", 1);
-    assert_eq!(answer(&bridge, &post).status, 405);
+    assert_eq!(
+        answer(&bridge, &UPGRADE.replacen("GET", "HEAD", 1)).status,
+        405
+    );
 }
 
 /// `binary` is the one subprotocol; a client that names none speaks it all the same.

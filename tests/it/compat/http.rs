@@ -87,16 +87,20 @@ fn files() {
 #[test]
 fn listing() {
     let site = site();
-    let (status, page) = get(&serve(&site, &[]), "/");
+    let bridge = serve(&site, &[]);
+    let (status, page) = get(&bridge, "/");
     assert_eq!(status, 200);
-    for link in ["\"page.html\"", "\"site/\""] {
-        assert!(page.contains(link), "no {link} in {page}");
+    for name in ["page.html", "script.js", "site/", "a b&amp;c.txt"] {
+        assert!(page.contains(&format!(">{name}<")), "no {name} in {page}");
     }
-    assert!(
-        page.contains("a%20b") && page.contains("a b&amp;c.txt"),
-        "{page}"
-    );
-    assert_eq!(page.contains("hidden"), differs("dotfiles", true, false));
+    assert_eq!(page.contains(">.hidden<"), differs("dotfiles", true, false));
+    let links = page
+        .split("href=\"")
+        .skip(1)
+        .map(|link| link.split('"').next().unwrap());
+    for link in links.filter(|link| !link.contains("outside")) {
+        assert_eq!(get(&bridge, &format!("/{link}")).0, 200, "{link}");
+    }
 
     let bridge = serve(&site, &["--file-only"]);
     assert_eq!(get(&bridge, "/").0, 404);

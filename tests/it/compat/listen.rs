@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{differs, theirs};
+use super::differs;
 use crate::{
     backend,
     bridge::Bridge,
@@ -22,7 +22,7 @@ fn expect_echo_at(path: &Path) {
     Ws::upgrade(Wire::connect_unix(path)).expect_echo("hello");
 }
 
-/// A port alone is every IPv4 address; hosts are names and addresses, IPv6 with or without
+/// Without a host every IPv4 address will do; hosts are names and addresses, IPv6 with or without
 /// brackets.
 #[test]
 fn hosts() {
@@ -40,6 +40,15 @@ fn hosts() {
         let bridge = Bridge::start(&[listen, &target]);
         Ws::open(SocketAddr::new(ip, bridge.port())).expect_echo(listen);
     }
+}
+
+/// A port alone is every address; websockify stops at IPv4.
+#[test]
+fn every_address() {
+    let bridge = Bridge::start(&["{port}", &backend::echo().to_string()]);
+    Ws::open((Ipv4Addr::LOCALHOST, bridge.port())).expect_echo("hello");
+    let over_v6 = TcpStream::connect((Ipv6Addr::LOCALHOST, bridge.port())).is_ok();
+    assert_eq!(over_v6, differs("every-address", false, true));
 }
 
 /// With -6 a port alone is every address of both families.
@@ -60,6 +69,7 @@ fn targets() {
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on).port();
     for target in [
         format!("localhost:{v4}"),
+        format!(":{v4}"),
         format!("[::1]:{v6}"),
         format!("::1:{v6}"),
     ] {
@@ -100,10 +110,12 @@ fn unix_listen() {
         expect_echo_at(&path);
         bridge.terminate();
         assert_eq!(bridge.wait().code(), Some(0));
+        assert_eq!(path.exists(), differs("unix-listen-leftover", true, false));
     }
 }
 
-/// A socket that a dead bridge left is replaced; a file that is none is somebody's.
+/// A socket that a dead bridge left is replaced; one that is alive, and a file that is no socket,
+/// are somebody's.
 #[test]
 fn unix_listen_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,13 +130,44 @@ fn unix_listen_in_the_way() {
 
     let _ = fs::remove_file(&path);
     fs::write(&path, "precious").unwrap();
+    expect_taken(&[&option, &target], &path);
+    assert_eq!(
+        fs::read_to_string(&path).ok().as_deref(),
+        differs("unix-listen-file", None, Some("precious"))
+    );
+
+    let _ = fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).unwrap();
+    expect_taken(&[&option, &target], &path);
+    drop(listener);
+}
+
+/// Expects a start with `args` to fail and to leave `path` alone, or theirs to take it.
+fn expect_taken(args: &[&str], path: &Path) {
     if differs("unix-listen-file", true, false) {
-        let _bridge = Bridge::start(&[&option, &target]);
-        expect_echo_at(&path);
+        let _bridge = Bridge::start(args);
+        expect_echo_at(path);
     } else {
-        assert_eq!(Bridge::spawn(&[&option, &target]).wait().code(), Some(1));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        let bridge = Bridge::spawn(args);
+        assert_eq!(bridge.wait().code(), Some(1));
+        let stderr = bridge.stderr();
+        assert!(stderr.contains(path.to_str().unwrap()), "{stderr}");
     }
+}
+
+/// A relative path is relative to where the bridge was started, also with --web.
+#[test]
+fn relative_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("web")).unwrap();
+    let target = backend::echo().to_string();
+    let args = ["--web=web", "--unix-listen=socket", &target];
+    let _bridge = Bridge::start_with(&args, |command| command.current_dir(folder.path()));
+    expect_echo_at(
+        &folder
+            .path()
+            .join(differs("relative-paths", "web/socket", "socket")),
+    );
 }
 
 /// From inetd, the listening socket is standard input.
@@ -170,11 +213,7 @@ fn inetd_connected() {
 #[test]
 fn told_in_the_log() {
     let bridge = Bridge::to("127.0.0.1:1");
-    let said = if theirs() {
-        "  - Listen on "
-    } else {
-        "listening on "
-    };
+    let said = differs("log", "  - Listen on ", "listening on ");
     let line = format!("{said}{}", bridge.addr());
     bridge.wait_for_line(|seen| seen.ends_with(&line));
 }
