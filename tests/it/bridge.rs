@@ -1,12 +1,10 @@
 //! A bridge as a child process: our program, or Python's websockify in its place.
 
-use std::{
-    env,
-    ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    ops::Deref,
-    process::{Command, Stdio},
-};
+use std::env;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 

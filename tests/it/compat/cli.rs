@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::differs;
-use crate::{backend, bridge::Bridge, wire::Ws};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::Ws;
 
 /// novnc_proxy puts options behind the positional arguments; others do otherwise.
 #[test]
@@ -115,12 +117,7 @@ fn odd_numbers() {
 /// An option that has no effect alone does no harm.
 #[test]
 fn options_without_effect() {
-    for option in [
-        "--file-only",
-        "--unix-listen-mode=600",
-        "-6",
-        "--wrap-mode=ignore",
-    ] {
+    for option in ["--file-only", "--unix-listen-mode=600", "-6"] {
         let bridge = Bridge::start(&["127.0.0.1:{port}", &backend::echo().to_string(), option]);
         Ws::open(bridge.addr()).expect_echo("hello");
     }

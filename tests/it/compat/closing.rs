@@ -1,11 +1,9 @@
 //! Who says goodbye, in which words, and what still arrives.
 
 use super::{differs, theirs};
-use crate::{
-    backend,
-    bridge::Bridge,
-    wire::{End, Frame, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::{End, Frame, Ws};
 
 /// A client's close is answered with its own code and reason, and the connection ends.
 #[test]

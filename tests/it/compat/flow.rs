@@ -1,23 +1,19 @@
 //! Slow and stalled peers: nothing is lost, and nothing piles up in the bridge.
 
-use std::{
-    fs,
-    io::{ErrorKind, Read, Write},
-    net::TcpStream,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::differs;
-use crate::{
-    backend,
-    bridge::Bridge,
-    process::DEADLINE,
-    wire::{Frame, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::process::DEADLINE;
+use crate::wire::{Frame, Ws};
 
 const MIB: usize = 1 << 20;
 

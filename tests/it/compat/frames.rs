@@ -1,11 +1,9 @@
 //! Every kind of frame, right and wrong.
 
 use super::differs;
-use crate::{
-    backend,
-    bridge::Bridge,
-    wire::{Frame, Length, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::{Frame, Length, Ws};
 
 /// All three forms of a length, at their edges.
 #[test]

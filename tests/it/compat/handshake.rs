@@ -1,11 +1,9 @@
 //! The upgrade: which requests become a session and how it is answered.
 
 use super::differs;
-use crate::{
-    backend,
-    bridge::Bridge,
-    wire::{Frame, Response, UPGRADE, Wire, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::{Frame, Response, UPGRADE, Wire, Ws};
 
 /// The answer to one request head on a connection of its own.
 fn answer(bridge: &Bridge, head: &str) -> Response {

@@ -1,15 +1,14 @@
 //! `--web`: files on the same port, and answers without it.
 
-use std::{fs, os::unix};
+use std::fs;
+use std::os::unix;
 
 use tempfile::TempDir;
 
 use super::differs;
-use crate::{
-    backend,
-    bridge::Bridge,
-    wire::{Response, Wire, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::{Response, Wire, Ws};
 
 /// A folder to serve, with something beside it that must not be served.
 fn site() -> TempDir {

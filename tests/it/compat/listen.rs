@@ -1,21 +1,16 @@
 //! Where the bridge listens, and what it connects to.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    os::{
-        fd::OwnedFd,
-        unix::{fs::PermissionsExt, net::UnixListener},
-    },
-    path::Path,
-};
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use super::differs;
-use crate::{
-    backend,
-    bridge::Bridge,
-    wire::{UPGRADE, Wire, Ws},
-};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::{UPGRADE, Wire, Ws};
 
 /// One session over a Unix socket.
 fn expect_echo_at(path: &Path) {

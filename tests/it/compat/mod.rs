@@ -3,7 +3,8 @@
 //! A test without a word about differences holds for both. Where they differ on purpose, it says so
 //! with [`differs`], and docs/COMPAT.md tells the reader what and why.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use crate::bridge::Program;
 

@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::{
-    Frame, Length, UPGRADE, Wire,
-    frame::{BINARY, CLOSE, PING, PONG},
-};
+use super::frame::{BINARY, CLOSE, PING, PONG};
+use super::{Frame, Length, UPGRADE, Wire};
 
 /// A WebSocket client that answers nothing by itself.
 #[derive(Debug)]
