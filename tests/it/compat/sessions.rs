@@ -106,7 +106,7 @@ fn told_in_the_log() {
     let ours = vec![
         format!("session client={} ", ws.wire.stream().local_addr().unwrap()),
         format!(" target={target} from_client=5 to_client=5 seconds="),
-        " code=1000 by=client ".to_owned(),
+        " code=1000 by=client reason=\"a \\\"b\\\"\\n\"".to_owned(),
     ];
     let parts = differs("log", theirs, ours);
     bridge.wait_for_line(|line| parts.iter().all(|part| line.contains(part)));
