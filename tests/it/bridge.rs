@@ -1,12 +1,10 @@
 //! A bridge as a child process: our program, or Python's websockify in its place.
 
-use std::{
-    env,
-    ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    ops::Deref,
-    process::{Command, Stdio},
-};
+use std::env;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -66,7 +64,7 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     /// Starts a bridge on a free port to `target` and returns when it is ready.
-    pub(crate) fn to(target: impl ToString) -> Self {
+    pub(crate) fn to(target: &(impl ToString + ?Sized)) -> Self {
         Self::start(&["127.0.0.1:{port}", &target.to_string()])
     }
 

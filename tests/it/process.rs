@@ -1,18 +1,15 @@
 //! A child process whose output, notices and end can be waited for.
 
-use std::{
-    fmt,
-    io::Read,
-    os::{
-        fd::OwnedFd,
-        unix::{net::UnixDatagram, process::CommandExt},
-    },
-    path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex},
-    thread,
-    time::Duration,
-};
+use std::fmt;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 

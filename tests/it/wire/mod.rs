@@ -1,11 +1,10 @@
 //! Raw HTTP and WebSocket clients, with every byte in the test's hand.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    path::Path,
-};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use crate::process::DEADLINE;
 

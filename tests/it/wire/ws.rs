@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::{
-    Frame, Length, UPGRADE, Wire,
-    frame::{BINARY, CLOSE},
-};
+use super::frame::{BINARY, CLOSE, PING, PONG};
+use super::{Frame, Length, UPGRADE, Wire};
 
 /// A WebSocket client that answers nothing by itself.
 #[derive(Debug)]
@@ -28,8 +26,13 @@ impl Ws {
         Self::upgrade(Wire::connect(addr))
     }
 
-    pub(crate) fn upgrade(mut wire: Wire) -> Self {
-        let response = wire.request(UPGRADE);
+    pub(crate) fn upgrade(wire: Wire) -> Self {
+        Self::upgrade_with(wire, UPGRADE)
+    }
+
+    /// Upgrades with a request head, or what is left of it, of the test's own.
+    pub(crate) fn upgrade_with(mut wire: Wire, head: &str) -> Self {
+        let response = wire.request(head);
         assert_eq!(response.status, 101, "{response:?}");
         Self { wire }
     }
@@ -78,7 +81,8 @@ impl Ws {
         assert!(self.recv_data(payload.len()) == payload, "the echo differs");
     }
 
-    /// Reads up to a close frame, or to the end of the connection where there is none.
+    /// Reads up to a close frame, or to the end of the connection where there is none; passes over
+    /// pings and pongs.
     pub(crate) fn end(&mut self) -> End {
         let mut data = Vec::new();
         while let Some(frame) = self.recv() {
@@ -90,6 +94,7 @@ impl Ws {
                         close: in_words(&frame.payload),
                     };
                 }
+                PING | PONG => {}
                 other => panic!("opcode {other:#x} before the end"),
             }
         }
