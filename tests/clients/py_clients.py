@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 SIZES = (0, 1, 125, 126, 65535, 65536, 1 << 20)
+UNREAD = 65536  # bytes that fit into the buffers on the way while the client does not read
 WAIT = 20  # seconds for any one answer
 OPEN = contextlib.ExitStack()  # closes whatever a suite leaves open
 
@@ -31,6 +32,7 @@ class Websockets:
     """websockets, which reads in a thread of its own."""
 
     name = "websockets"
+    both_ways = True
 
     def __init__(self, args, offer=("binary",)):
         self.peer = OPEN.enter_context(connect(
@@ -75,6 +77,8 @@ class WebsocketClient:
 
     def __init__(self, args, offer=("binary",)):
         context = tls(args)
+        # One thread that writes and one that reads break each other's OpenSSL state in this library.
+        self.both_ways = context is None
         self.peer = websocket.create_connection(
             args.url, subprotocols=list(offer) or None, timeout=WAIT, enable_multithread=True,
             sslopt={"context": context} if context else None,
@@ -124,6 +128,8 @@ def exchange(client, data):
     """Sends while it receives: a client that only sends would wait for a bridge that waits for it."""
     sender = threading.Thread(target=client.send, args=(data,), daemon=True)
     sender.start()
+    if not client.both_ways:
+        sender.join(WAIT)
     got = bytearray()
     while len(got) < len(data):
         got += client.receive()
@@ -135,18 +141,19 @@ def exchange(client, data):
 def suite(kind, args):
     client = kind(args)
     check(client.subprotocol == "binary", f"subprotocol {client.subprotocol}")
-    for size in SIZES:
+    sizes = [size for size in SIZES if client.both_ways or size <= UNREAD]
+    for size in sizes:
         exchange(client, os.urandom(size))
     exchange(client, b"after the empty one")
     client.ping()
     exchange(client, b"after the ping")
     answer = client.close()
     check(answer == (1000, "done"), f"the close was answered with {answer}")
-    print(f"ok   {kind.name}: 0 to {SIZES[-1]} bytes, ping, close")
+    print(f"ok   {kind.name}: 0 to {sizes[-1]} bytes, ping, close")
 
     pair = kind(args), kind(args)
     pair[0].send(b"first")
-    exchange(pair[1], os.urandom(100_000))
+    exchange(pair[1], os.urandom(UNREAD))
     check(pair[0].receive() == b"first", "the first of two clients got other bytes than its own")
     check(pair[0].close() == (1000, "done"), "closing the first of two clients")
     exchange(pair[1], b"the second lives on")
