@@ -1,1 +1,56 @@
-//! placeholder
+//! websockify for systemd: a WebSocket-to-TCP bridge.
+//!
+//! The modules, in the order a byte meets them. [`session`] tells the story of one connection in
+//! one function, and is the only module that names two stages: read it first.
+//!
+//! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
+//! - [`server`]: many connections, their limits, and how the program ends
+//! - [`stream`]: one type for every socket that is relayed
+//! - [`http`]: a client asks for files, or to become a WebSocket
+//! - [`target`]: where it wants to go
+//! - [`relay`]: the two pumps, over [`websocket`]'s frames
+//! - [`drain`]: word that the server is ending
+//! - [`log`](mod@log): the record that the session leaves
+//!
+//! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
+//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod drain;
+pub mod error;
+pub mod http;
+pub mod limits;
+pub mod listener;
+pub mod log;
+pub mod relay;
+pub mod server;
+pub mod session;
+pub mod stream;
+pub mod systemd;
+pub mod target;
+pub mod websocket;
+
+use std::ffi::OsString;
+
+use cli::Asked;
+use config::Config;
+use error::Failure;
+
+/// Runs the program whose command line is `arguments`. Returns when it has served, with a text to
+/// print if that was all that was asked for.
+///
+/// # Errors
+/// Why nobody was served.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+    let options = match cli::parse(arguments)? {
+        Asked::Print(text) => return Ok(Some(text)),
+        Asked::Serve(options) => options,
+    };
+    log::start(options.verbose);
+    // Here, before there are threads.
+    let inherited = systemd::inherited::take()?;
+    server::run(Config::new(*options, inherited)?)?;
+    Ok(None)
+}

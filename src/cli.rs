@@ -1,0 +1,353 @@
+//! Every option, once: its flag, its environment variable and its help.
+//!
+//! websockify's users type what optparse lets them: options anywhere, and any unique prefix of a
+//! long option. clap does the first; the second is done here, so that a new option of ours never
+//! makes one of their prefixes ambiguous.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
+
+use crate::error::Failure;
+
+const USAGE: &str = "\
+websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
+       websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
+       websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
+       websockify --demo [SOURCE_PORT]";
+
+const AFTER: &str = "\
+Each option can also be given by its environment variable; the command line wins. A service
+manager that passes sockets (LISTEN_FDS) takes the place of SOURCE_PORT.
+
+Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
+1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+
+/// What was typed, or found in the environment. [`crate::config`] says what it means.
+#[derive(Debug, Parser)]
+#[command(
+    name = "websockify",
+    version,
+    about = "WebSocket to TCP bridge: a browser reaches a TCP or Unix service through us",
+    override_usage = USAGE,
+    after_help = AFTER,
+    args_override_self = true,
+    max_term_width = 100
+)]
+pub struct Options {
+    /// Where to listen: [host:]port or [v6]:port; without a host, on every IPv4 and IPv6 address
+    #[arg(value_name = "SOURCE_ADDR:SOURCE_PORT", env = "WEBSOCKIFY_LISTEN")]
+    pub listen: Option<String>,
+
+    /// Whom clients reach: host:port or [v6]:port
+    #[arg(value_name = "TARGET_ADDR:TARGET_PORT", env = "WEBSOCKIFY_TARGET")]
+    pub target: Option<String>,
+
+    /// Log every request and connection
+    #[arg(short, long, env = "WEBSOCKIFY_VERBOSE", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub verbose: bool,
+
+    /// Write a mark to standard output for each piece of traffic: } from the client, { from the
+    /// target, > to the target, < to the client; a dot after it when the piece is a part
+    #[arg(long, env = "WEBSOCKIFY_TRAFFIC", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub traffic: bool,
+
+    /// Serve one WebSocket session and exit when it ends
+    #[arg(long, env = "WEBSOCKIFY_RUN_ONCE", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub run_once: bool,
+
+    /// After SECONDS, accept nobody and exit as soon as no session is left; 0 is never
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEBSOCKIFY_TIMEOUT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub timeout: u32,
+
+    /// Exit when there has been no connection for SECONDS; 0 is never
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEBSOCKIFY_IDLE_TIMEOUT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub idle_timeout: u32,
+
+    /// Ping each client every SECONDS and end the session of one that lets a whole interval pass
+    /// without an answer; 0 is never
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEBSOCKIFY_HEARTBEAT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub heartbeat: u32,
+
+    /// Listen on a Unix socket instead of a port; a stale socket there is replaced, nothing else
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_UNIX_LISTEN")]
+    pub unix_listen: Option<PathBuf>,
+
+    /// Permissions of the --unix-listen socket, in octal
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "WEBSOCKIFY_UNIX_LISTEN_MODE",
+        default_value = "0600"
+    )]
+    pub unix_listen_mode: String,
+
+    /// Bridge to a Unix socket instead of a port
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_UNIX_TARGET")]
+    pub unix_target: Option<PathBuf>,
+
+    /// Serve the socket on standard input, listening (inetd wait) or connected (nowait)
+    #[arg(long, env = "WEBSOCKIFY_INETD", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub inetd: bool,
+
+    /// Serve the files beneath DIR on the same port
+    #[arg(long, value_name = "DIR", env = "WEBSOCKIFY_WEB")]
+    pub web: Option<PathBuf>,
+
+    /// With --web, list no directories
+    #[arg(long, env = "WEBSOCKIFY_FILE_ONLY", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub file_only: bool,
+
+    /// Listen on IPv6 addresses where there is a choice
+    #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub prefer_ipv6: bool,
+
+    /// Accept this WebSocket subprotocol too, beside 'binary'; repeat it or separate by commas
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_SUBPROTOCOL", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub subprotocol: Vec<String>,
+
+    /// Answer GET PATH with 200 while the program serves
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
+    pub health_path: Option<String>,
+
+    /// Connections at once, web pages included. Unless given, 10000 or what the limit on open
+    /// files has room for
+    #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: Option<u32>,
+
+    /// Connections at once from one IPv4 address or IPv6 /64 network; 0 is any number. Unless
+    /// given, 256, and loopback (where reverse proxies live) is not counted
+    #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
+    pub max_connections_per_address: Option<u32>,
+
+    /// Serve a page that shows the bridge at work, on loopback, with a target of its own
+    #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub demo: bool,
+
+    /// Program to wrap
+    #[arg(last = true, hide = true)]
+    pub command: Vec<OsString>,
+
+    /// Whether `listen` was typed rather than found in the environment.
+    #[arg(skip)]
+    pub listen_typed: bool,
+}
+
+/// websockify's options that this build does not have. Naming one is an error, never ignored: an
+/// administrator who asked for TLS must not get a plain port.
+const NOT_IN_THIS_BUILD: &[&str] = &[
+    "auth-plugin",
+    "auth-source",
+    "cafile",
+    "cert",
+    "daemon",
+    "host-token",
+    "key",
+    "key-password",
+    "legacy-syslog",
+    "libserver",
+    "log-file",
+    "record",
+    "ssl-ciphers",
+    "ssl-only",
+    "ssl-target",
+    "ssl-version",
+    "syslog",
+    "target-config",
+    "token-plugin",
+    "token-source",
+    "verify-client",
+    "web-auth",
+    "wrap-mode",
+];
+
+/// websockify's options that this build has: their prefixes go before ours.
+const WEBSOCKIFYS_OWN: &[&str] = &[
+    "file-only",
+    "heartbeat",
+    "help",
+    "idle-timeout",
+    "inetd",
+    "prefer-ipv6",
+    "run-once",
+    "timeout",
+    "traffic",
+    "unix-listen",
+    "unix-listen-mode",
+    "unix-target",
+    "verbose",
+    "web",
+];
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// To serve.
+    Serve(Box<Options>),
+    /// To print this text, for --help and --version.
+    Print(String),
+}
+
+/// Reads a command line, program name first, and the environment.
+///
+/// # Errors
+/// [`Failure::Usage`] with one paragraph for whoever typed it.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
+    let command = without_empty_variables(Options::command());
+    let arguments = expand(&command, arguments.into_iter().collect())?;
+    match command
+        .try_get_matches_from(arguments)
+        .and_then(|matches| from_matches(&matches))
+    {
+        Ok(options) => Ok(Asked::Serve(Box::new(options))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Asked::Print(error.render().to_string()))
+            }
+            _ => {
+                let text = error.render().to_string();
+                Err(Failure::usage(
+                    text.strip_prefix("error: ").unwrap_or(&text).trim_end(),
+                ))
+            }
+        },
+    }
+}
+
+fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
+    let mut options = Options::from_arg_matches(matches)?;
+    options.listen_typed = matches.value_source("listen") == Some(ValueSource::CommandLine);
+    Ok(options)
+}
+
+/// `WEBSOCKIFY_WEB=` in an instance's file means that there is none, as an empty line would.
+fn without_empty_variables(command: Command) -> Command {
+    command.mut_args(|argument| {
+        let empty = argument
+            .get_env()
+            .is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        // A variable without a name is never set.
+        if empty {
+            argument.env("").hide_env(true)
+        } else {
+            argument
+        }
+    })
+}
+
+/// Writes every long option out in full, and refuses those that this build does not have.
+fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let mut expanded = Vec::with_capacity(arguments.len());
+    let mut arguments = arguments.into_iter();
+    expanded.extend(arguments.next());
+    while let Some(argument) = arguments.next() {
+        let Some(text) = argument.to_str() else {
+            expanded.push(argument);
+            continue;
+        };
+        if text == "--" {
+            expanded.push(argument);
+            break;
+        }
+        if let Some(long) = text.strip_prefix("--") {
+            let (typed, value) = long
+                .split_once('=')
+                .map_or((long, None), |(n, v)| (n, Some(v)));
+            let name = full_name(command, typed)?;
+            let mut whole = OsString::from(format!("--{name}"));
+            if let Some(value) = value {
+                whole.push(format!("={value}"));
+            } else if takes_value(command, &name)
+                && let Some(value) = arguments.next()
+            {
+                // Joined, because to clap a value that begins with a dash is another option.
+                whole.push("=");
+                whole.push(value);
+            }
+            expanded.push(whole);
+        } else if text.starts_with('-') && text.contains('D') && !text.contains('=') {
+            return Err(not_in_this_build("-D"));
+        } else {
+            expanded.push(argument);
+        }
+    }
+    expanded.extend(arguments);
+    Ok(expanded)
+}
+
+fn full_name(command: &Command, typed: &str) -> Result<String, Failure> {
+    let theirs = WEBSOCKIFYS_OWN.iter().chain(NOT_IN_THIS_BUILD).copied();
+    let ours: Vec<&str> = command
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .collect();
+    if NOT_IN_THIS_BUILD.contains(&typed) {
+        return Err(not_in_this_build(&format!("--{typed}")));
+    }
+    if ours.contains(&typed) {
+        return Ok(typed.to_owned());
+    }
+    let mut found: Vec<&str> = theirs.filter(|name| name.starts_with(typed)).collect();
+    if found.is_empty() {
+        found = ours
+            .into_iter()
+            .filter(|name| name.starts_with(typed))
+            .collect();
+    }
+    found.sort_unstable();
+    match found.as_slice() {
+        [one] if NOT_IN_THIS_BUILD.contains(one) => Err(not_in_this_build(&format!("--{one}"))),
+        [one] => Ok((*one).to_owned()),
+        // clap says what is close to an unknown option.
+        [] => Ok(typed.to_owned()),
+        several => Err(Failure::usage(format!(
+            "ambiguous option: --{typed} (--{}?)",
+            several.join(", --")
+        ))),
+    }
+}
+
+fn takes_value(command: &Command, name: &str) -> bool {
+    command
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(name))
+        .is_some_and(|argument| argument.get_action().takes_values())
+}
+
+fn not_in_this_build(option: &str) -> Failure {
+    Failure::usage(format!("{option} is not in this build"))
+}
+
+#[cfg(test)]
+mod tests;

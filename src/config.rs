@@ -1,0 +1,376 @@
+//! What the options mean: one [`Config`] that cannot be wrong.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::Options;
+use crate::error::Failure;
+use crate::limits;
+use crate::systemd::inherited::Inherited;
+use crate::target::{Target, parse_port, split_host_port};
+
+/// Everything the server needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Where clients come in.
+    pub listen: Listen,
+    /// The files to serve.
+    pub web: Option<Web>,
+    /// What they are given.
+    pub service: Service,
+}
+
+/// What clients are given, and when that ends.
+#[derive(Debug)]
+pub struct Service {
+    /// Where sessions go; the demo brings its own target.
+    pub target: Option<Target>,
+    /// See [`Options::subprotocol`].
+    pub subprotocols: Vec<String>,
+    /// See [`Options::health_path`].
+    pub health_path: Option<String>,
+    /// See [`Options::heartbeat`].
+    pub heartbeat: Option<Duration>,
+    /// See [`Options::run_once`].
+    pub run_once: bool,
+    /// See [`Options::timeout`].
+    pub timeout: Option<Duration>,
+    /// See [`Options::idle_timeout`].
+    pub idle_timeout: Option<Duration>,
+    /// See [`Options::traffic`].
+    pub traffic: bool,
+    /// See [`Options::max_connections`].
+    pub max_connections: Option<u32>,
+    /// See [`Options::max_connections_per_address`].
+    pub per_address: PerAddress,
+}
+
+/// Where clients come in.
+#[derive(Debug)]
+pub enum Listen {
+    /// A port of ours, on all addresses of the host, or on all there are.
+    Tcp {
+        /// Empty for every address.
+        host: String,
+        /// 0 for any free one.
+        port: u16,
+        /// See [`Options::prefer_ipv6`].
+        prefer_ipv6: bool,
+    },
+    /// A Unix socket of ours.
+    Unix {
+        /// Where.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The socket on standard input.
+    Inetd,
+    /// The service manager's sockets.
+    Inherited(Vec<Inherited>),
+}
+
+/// The files to serve.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// The directory.
+    pub root: PathBuf,
+    /// Whether a directory without an index page is listed.
+    pub listing: bool,
+}
+
+/// How many connections one address may have.
+#[derive(Clone, Copy, Debug)]
+pub struct PerAddress {
+    /// The number.
+    pub limit: u32,
+    /// Whether loopback counts.
+    pub loopback: bool,
+}
+
+impl Config {
+    /// Judges the options; `inherited` are the sockets that were open before us.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] in websockify's words where it has some.
+    pub fn new(options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
+        if !options.command.is_empty() {
+            return Err(Failure::usage(
+                "a wrapped program (-- COMMAND) is not in this build",
+            ));
+        }
+        if options.file_only && options.web.is_none() {
+            return Err(Failure::usage("--file-only needs --web"));
+        }
+        let demo = options.demo;
+        let (listen, target) = where_from_and_to(&options, inherited)?;
+        Ok(Self {
+            listen,
+            web: options.web.map(|root| Web {
+                root,
+                listing: !options.file_only,
+            }),
+            service: Service {
+                target: if demo {
+                    None
+                } else {
+                    Some(target.ok_or_else(no_target)?)
+                },
+                subprotocols: subprotocols(options.subprotocol)?,
+                health_path: options.health_path.map(health_path).transpose()?,
+                heartbeat: seconds(options.heartbeat),
+                run_once: options.run_once,
+                timeout: seconds(options.timeout),
+                idle_timeout: seconds(options.idle_timeout),
+                traffic: options.traffic,
+                max_connections: options.max_connections,
+                per_address: per_address(options.max_connections_per_address),
+            },
+        })
+    }
+}
+
+/// Reads the positionals: the first is where to listen unless something else says that.
+fn where_from_and_to(
+    options: &Options,
+    inherited: Vec<Inherited>,
+) -> Result<(Listen, Option<Target>), Failure> {
+    let mut positionals = [options.listen.as_deref(), options.target.as_deref()];
+    let own_listener = !(options.inetd || options.unix_listen.is_some() || !inherited.is_empty());
+    if options.inetd && options.unix_listen.is_some() {
+        return Err(Failure::usage(
+            "--inetd and --unix-listen exclude each other",
+        ));
+    }
+    // `--unix-listen=S host:port` has one positional, and it is the target. With sockets from the
+    // service manager both may be given, so that a command line works with a socket unit as it is.
+    if !own_listener && options.listen_typed {
+        let both = options.target.is_some();
+        if both && inherited.is_empty() {
+            return Err(Failure::usage("Too many arguments"));
+        }
+        if !both {
+            positionals = [None, positionals[0]];
+        }
+    }
+    let [listen, target] = positionals;
+    let target = match (&options.unix_target, target) {
+        (Some(_), Some(_)) => return Err(Failure::usage("Too many arguments")),
+        (Some(path), None) => Some(Target::Unix(path.clone())),
+        (None, Some(text)) => Some(Target::parse(text).map_err(Failure::usage)?),
+        (None, None) => None,
+    };
+    if options.demo && target.is_some() {
+        return Err(Failure::usage("--demo brings its own target"));
+    }
+    let listen = if options.inetd {
+        Listen::Inetd
+    } else if let Some(path) = &options.unix_listen {
+        Listen::Unix {
+            path: path.clone(),
+            mode: octal_mode(&options.unix_listen_mode)?,
+        }
+    } else if !inherited.is_empty() {
+        Listen::Inherited(inherited)
+    } else if options.demo {
+        demo_listener(listen.unwrap_or("6080"))?
+    } else {
+        let text = listen.ok_or_else(|| Failure::usage("Too few arguments: where to listen?"))?;
+        let (host, port) = listen_address(text)?;
+        Listen::Tcp {
+            host,
+            port,
+            prefer_ipv6: options.prefer_ipv6,
+        }
+    };
+    Ok((listen, target))
+}
+
+fn no_target() -> Failure {
+    Failure::usage("Too few arguments: give a target, host:port or --unix-target=FILE")
+}
+
+/// Reads `[host:]port`.
+fn listen_address(text: &str) -> Result<(String, u16), Failure> {
+    let (host, port) = split_host_port(text).unwrap_or(("", text));
+    let port = parse_port(port).ok_or_else(|| {
+        Failure::usage(format!(
+            "Error parsing listen port: '{port}' is not a port from 0 to 65535"
+        ))
+    })?;
+    Ok((host.to_owned(), port))
+}
+
+/// The demo's target answers anybody, so nobody but this machine's users may reach it.
+fn demo_listener(text: &str) -> Result<Listen, Failure> {
+    let (host, port) = listen_address(text)?;
+    match host.as_str() {
+        "" | "localhost" | "127.0.0.1" | "::1" => {
+            let host = if host.is_empty() {
+                "localhost".to_owned()
+            } else {
+                host
+            };
+            Ok(Listen::Tcp {
+                host,
+                port,
+                prefer_ipv6: false,
+            })
+        }
+        _ => Err(Failure::usage(format!(
+            "--demo listens on loopback only, not on '{host}'"
+        ))),
+    }
+}
+
+fn octal_mode(text: &str) -> Result<u32, Failure> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode @ 0..=0o777) if !digits.starts_with('+') => Ok(mode),
+        _ => Err(Failure::usage(format!(
+            "Error parsing listen unix socket mode: '{text}' is not an octal mode like 0660"
+        ))),
+    }
+}
+
+/// Names must be tokens (RFC 9110, 5.6.2), or no client could offer them.
+fn subprotocols(names: Vec<String>) -> Result<Vec<String>, Failure> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    for name in &names {
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(Failure::usage(format!(
+                "--subprotocol: '{name}' is not a token"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+fn health_path(path: String) -> Result<String, Failure> {
+    if Path::new(&path).is_absolute() {
+        Ok(path)
+    } else {
+        Err(Failure::usage(format!(
+            "--health-path: '{path}' does not begin with '/'"
+        )))
+    }
+}
+
+fn per_address(given: Option<u32>) -> PerAddress {
+    match given {
+        Some(0) => PerAddress {
+            limit: u32::MAX,
+            loopback: true,
+        },
+        Some(limit) => PerAddress {
+            limit,
+            loopback: true,
+        },
+        None => PerAddress {
+            limit: limits::CONNECTIONS_PER_ADDRESS,
+            loopback: false,
+        },
+    }
+}
+
+fn seconds(given: u32) -> Option<Duration> {
+    (given > 0).then(|| Duration::from_secs(given.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Listen, Target};
+    use crate::cli::{Asked, parse};
+    use crate::error::Failure;
+
+    fn config(line: &str) -> Result<Config, String> {
+        let words = ["websockify"].into_iter().chain(line.split_whitespace());
+        match parse(words.map(Into::into)) {
+            Ok(Asked::Serve(options)) => {
+                Config::new(*options, Vec::new()).map_err(|failure| match failure {
+                    Failure::Usage(text) => text,
+                    Failure::Start(text) => panic!("{text} is no usage error"),
+                })
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn where_to_listen() {
+        for (text, host, port) in [
+            ("6080", "", 6080),
+            (":6080", "", 6080),
+            ("0", "", 0),
+            ("127.0.0.1:80", "127.0.0.1", 80),
+            ("[::1]:80", "::1", 80),
+            ("::1:80", "::1", 80),
+        ] {
+            let Listen::Tcp {
+                host: got,
+                port: at,
+                ..
+            } = config(&format!("{text} h:1")).unwrap().listen
+            else {
+                panic!()
+            };
+            assert_eq!((got.as_str(), at), (host, port), "{text}");
+        }
+        for text in ["70000", "host:", "8o", "-", "65536", "+80"] {
+            assert!(
+                config(&format!("{text} h:1"))
+                    .unwrap_err()
+                    .contains("listen port"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_positional_is_the_target_where_something_else_listens() {
+        for line in ["--inetd h:1", "--unix-listen /s h:1", "h:1 --inetd"] {
+            let target = config(line).unwrap().service.target;
+            assert_eq!(
+                target,
+                Some(Target::Tcp {
+                    host: "h".into(),
+                    port: 1
+                }),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            config("6080 --unix-target /s").unwrap().service.target,
+            Some(Target::Unix("/s".into()))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant() {
+        for (line, part) in [
+            ("", "Too few arguments"),
+            ("6080", "Too few arguments"),
+            ("6080 nothing", "'nothing' is not host:port"),
+            ("--unix-listen /s 6080 h:1", "Too many arguments"),
+            ("--unix-target /s 6080 h:1", "Too many arguments"),
+            ("--inetd --unix-listen /s h:1", "exclude"),
+            (
+                "--unix-listen /s --unix-listen-mode 0999 h:1",
+                "unix socket mode",
+            ),
+            (
+                "--unix-listen /s --unix-listen-mode 7777 h:1",
+                "unix socket mode",
+            ),
+            ("--file-only 6080 h:1", "--web"),
+            ("--subprotocol a;b 6080 h:1", "'a;b' is not a token"),
+            ("--health-path x 6080 h:1", "begin with '/'"),
+            ("--demo 0.0.0.0:80", "loopback"),
+            ("--demo 6080 h:1", "own target"),
+            ("6080 -- vncserver :1", "not in this build"),
+        ] {
+            let error = config(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Every bound on what a peer controls, each with its reason. Sizes are bytes.
+
+use std::time::Duration;
+
+/// One read from a socket. Large enough that a bulk transfer pays for few system calls; it is one
+/// buffer for each worker thread, not for each session, so its size costs nothing per client.
+pub const CHUNK: usize = 256 * 1024;
+
+/// What one session may move before it lets others on its thread run: a few reads, so that a bulk
+/// transfer does not add more than about a millisecond to a neighbour's round trip.
+pub const FAIR_SHARE: usize = 4 * CHUNK;
+
+/// Pongs that may wait for a client that does not read. Beyond it we stop reading that client
+/// until it does, so a flood of pings costs the flooder and nobody else.
+pub const PONG_BACKLOG: usize = 4 * 1024;
+
+/// Time for a whole request head, and for the silence between two requests on one connection.
+/// Slow links need a second or two; a slow loris wants minutes.
+pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Size of a whole request head. Browsers with many cookies stay below 16 KiB.
+pub const REQUEST_HEAD_SIZE: usize = 32 * 1024;
+
+/// Header fields of one request: websockify's own number.
+pub const REQUEST_HEADERS: usize = 100;
+
+/// How long a client may leave an HTTP answer unread before the kernel drops the connection
+/// (TCP_USER_TIMEOUT, tcp(7)). Lifted when the connection becomes a session, whose client may
+/// pause as long as it likes.
+pub const ANSWER_UNREAD_TIME: Duration = Duration::from_secs(60);
+
+/// Time to reach the target, over all of its addresses and its name's resolution.
+pub const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// Head start of one address of the target before the next is tried beside it (RFC 8305, 5).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+
+/// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
+pub const CONNECT_ADDRESSES: usize = 16;
+
+/// Time for a client to answer our close frame (RFC 6455, 7.1.1). The session is over for its
+/// users by then; a second would do on most links.
+pub const CLOSE_TIME: Duration = Duration::from_secs(5);
+
+/// What a target may still say after its client said goodbye. Long enough for the rest of an
+/// answer, shorter than the time a browser waits for its close frame.
+pub const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
+pub const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// Idle time, probe interval and number of probes of TCP keepalive: a peer whose link died in
+/// silence is noticed after two minutes.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// See [`KEEPALIVE_IDLE`].
+pub const KEEPALIVE_PROBES: u32 = 4;
+
+/// Connections that may wait in the kernel; it trims the number to net.core.somaxconn.
+pub const BACKLOG: i32 = 4096;
+
+/// Pause after accept(2) failed for want of a resource: others may free one meanwhile, and a loop
+/// without it would burn the processor and fill the journal.
+pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
+
+/// A repeated message is logged at most this often, with the number that was left out.
+pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Default of --max-connections.
+pub const CONNECTIONS: u32 = 10_000;
+
+/// Default of --max-connections-per-address: more than one person's tabs or one office behind
+/// NAT needs, and a fraction of [`CONNECTIONS`].
+pub const CONNECTIONS_PER_ADDRESS: u32 = 256;
+
+/// Clients over the limit that are told so at once; beyond it they are just closed, because an
+/// answer costs a descriptor until it is read.
+pub const REFUSALS_AT_ONCE: u32 = 64;
+
+/// How long a refused client may take to read its answer.
+pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
+
+/// Descriptors kept back for listeners, files, name look-ups and the log.
+pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// Names in a directory listing: a page for people, not an index of an archive.
+pub const LISTING_ENTRIES: usize = 10_000;
+
+/// Longest text from a peer in one log record, after escaping.
+pub const LOGGED_TEXT: usize = 256;
+
+/// The status line that systemctl shows is renewed at most this often.
+pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);

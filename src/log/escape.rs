@@ -1,0 +1,79 @@
+//! Bytes from the network, made safe to print.
+
+use std::fmt;
+
+use crate::limits;
+
+/// Shows text that a peer chose: control, bidirectional and invisible characters are escaped, so
+/// that it can neither forge a log line nor drive a terminal, and it is cut at
+/// [`limits::LOGGED_TEXT`].
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'t>(pub &'t str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = limits::LOGGED_TEXT;
+        for character in self.0.chars() {
+            let shown = Shown(character);
+            let size = shown.size();
+            if size > room {
+                return f.write_str("…");
+            }
+            room -= size;
+            shown.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+struct Shown(char);
+
+impl Shown {
+    fn is_plain(&self) -> bool {
+        !matches!(self.0, '"' | '\\') && (self.0 == ' ' || self.0.is_ascii_graphic())
+            || (!self.0.is_ascii() && self.0.is_alphanumeric())
+    }
+
+    fn size(&self) -> usize {
+        if self.is_plain() {
+            self.0.len_utf8()
+        } else {
+            self.0.escape_default().len()
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_plain() {
+            write!(f, "{}", self.0)
+        } else {
+            write!(f, "{}", self.0.escape_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Escaped;
+
+    #[test]
+    fn nothing_that_drives_a_terminal_or_forges_a_line() {
+        for (text, shown) in [
+            ("going home", "going home"),
+            ("Grüße, 世界", "Grüße, 世界"),
+            ("a\nb\r\0\x1b[31m", "a\\nb\\r\\u{0}\\u{1b}[31m"),
+            ("\u{202e}cod\u{200b}", "\\u{202e}cod\\u{200b}"),
+            ("say \"x\\\"", "say \\\"x\\\\\\\""),
+        ] {
+            assert_eq!(Escaped(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let shown = Escaped(&"\n".repeat(10_000)).to_string();
+        assert!(shown.len() <= crate::limits::LOGGED_TEXT + '…'.len_utf8());
+        assert!(shown.ends_with('…'));
+    }
+}

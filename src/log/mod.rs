@@ -1,0 +1,77 @@
+//! What the program tells its administrator: the sink, the one record that a session leaves, and
+//! the escaping of whatever came from the network.
+
+pub mod escape;
+mod session;
+mod throttle;
+mod traffic;
+
+use std::env;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::panic;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+pub use session::{ClosedBy, Summary};
+pub use throttle::Throttle;
+pub use traffic::traffic;
+
+/// Sends everything that this crate logs to stderr. Under systemd each line carries its priority
+/// (sd-daemon(3)), so that `journalctl -p warning` works.
+pub fn start(verbose: bool) {
+    let level = if verbose {
+        LevelFilter::Debug
+    } else {
+        LevelFilter::Info
+    };
+    let sink = Box::new(Stderr {
+        priorities: is_journal(io::stderr()),
+    });
+    // A second logger is refused; that happens only where a test starts us twice.
+    if log::set_boxed_logger(sink).is_ok() {
+        log::set_max_level(level);
+    }
+    // A session that panics ends alone. Its message is one record; std's would be several lines.
+    panic::set_hook(Box::new(|panic| {
+        log::error!("internal error, please report it: {panic}");
+    }));
+}
+
+struct Stderr {
+    priorities: bool,
+}
+
+impl Log for Stderr {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // The libraries' own chatter is for their developers.
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let priority = match record.level() {
+            Level::Error => "<3>",
+            Level::Warn => "<4>",
+            Level::Info => "<6>",
+            Level::Debug | Level::Trace => "<7>",
+        };
+        let priority = if self.priorities { priority } else { "" };
+        // One write, so that lines of several threads do not mix. A closed stderr is no reason to
+        // stop serving.
+        let line = format!("{priority}{}\n", record.args());
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Whether `file` is the journal's stream, as `JOURNAL_STREAM` names it (systemd.exec(5)).
+fn is_journal(file: impl AsFd) -> bool {
+    let Ok(named) = env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}

@@ -1,0 +1,59 @@
+//! The one record that a session leaves, and all that the log ever sees of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::escape::Escaped;
+use crate::websocket::close::Close;
+
+/// A session in numbers. It holds no token, no password and no path, so none can be logged.
+#[derive(Debug)]
+pub struct Summary {
+    /// Payload bytes that the client sent and the target took.
+    pub from_client: u64,
+    /// Payload bytes that the target sent and the client's socket took.
+    pub to_client: u64,
+    /// From the answer to the request until the end.
+    pub duration: Duration,
+    /// The close frame that decided the end.
+    pub close: Close,
+    /// Whose it was.
+    pub closed_by: ClosedBy,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The client, by a close frame, by breaking the protocol or by going away.
+    Client,
+    /// The target, by its end of file or by not answering.
+    Target,
+    /// We, at shutdown or because the client went silent.
+    Server,
+}
+
+impl fmt::Display for ClosedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Target => "target",
+            Self::Server => "server",
+        })
+    }
+}
+
+impl Summary {
+    /// Writes the record.
+    pub fn log(&self, client: &impl fmt::Display, target: &impl fmt::Display) {
+        log::info!(
+            "session client={client} target={target} from_client={} to_client={} seconds={:.3} \
+             code={} by={} reason=\"{}\"",
+            self.from_client,
+            self.to_client,
+            self.duration.as_secs_f64(),
+            self.close.code,
+            self.closed_by,
+            Escaped(&self.close.reason),
+        );
+    }
+}

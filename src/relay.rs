@@ -1,0 +1,493 @@
+//! The two pumps between a WebSocket and its target, and how a session ends.
+//!
+//! Payload streams through: no message is assembled, and no buffer belongs to a session while
+//! nothing moves. Each read fills the thread's own buffer and is written on in the same breath;
+//! only what the other side does not take is kept, and until it is taken nothing more is read
+//! from this side. That is the whole of the back-pressure.
+//!
+//! An end has two halves. The client's close frame finishes the way up: the target gets what is
+//! unsent and then its end of file, and what it still says is delivered before the frame is
+//! answered. The target's end of file finishes the way down: the client gets what is unsent and
+//! then our close frame, and what it sent before it saw that still reaches the target.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::drain::Drain;
+use crate::limits;
+use crate::log::{ClosedBy, Summary, traffic};
+use crate::stream::Stream;
+use crate::websocket::close::{ABNORMAL, Close};
+use crate::websocket::decoder::{Decoder, End};
+use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+
+mod unsent;
+
+use unsent::Unsent;
+
+thread_local! {
+    /// Room for a frame header, then one read. Never held across an await.
+    static CHUNK: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; LONGEST_SENT + limits::CHUNK].into_boxed_slice());
+}
+
+/// What the options say about every session.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Time between pings.
+    pub heartbeat: Option<Duration>,
+    /// Whether marks go to standard output.
+    pub traffic: bool,
+}
+
+/// Why a client that was promised a session gets none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The target cannot be reached.
+    Unreachable,
+    /// We are ending.
+    Shutdown,
+}
+
+/// One session's relay.
+#[derive(Debug)]
+pub struct Relay {
+    client: Stream,
+    /// Absent when it could not be reached.
+    target: Option<Stream>,
+    decoder: Decoder,
+    /// Bytes that came with the request, before the first read.
+    early: Bytes,
+    to_target: Unsent,
+    /// Whole frames, or the rest of them: a new one may always be put behind.
+    to_client: Unsent,
+    /// Bytes of pongs put into `to_client` since it was last empty.
+    pongs: usize,
+    up: Up,
+    down: Down,
+    /// Why the session ends, once it does.
+    end: Option<(Close, ClosedBy)>,
+    /// The next heartbeat while the session lives, its last moment once it ends.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the client gave a sign of life since the last ping.
+    heard: bool,
+    settings: Settings,
+    from_client: u64,
+    for_client: u64,
+    began: Instant,
+}
+
+/// The way client → target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Up {
+    /// Frames are read and their payload is written.
+    Open,
+    /// No frame will come; what is unsent goes to the target, then its end of file.
+    Finishing {
+        /// Whether the client still talks, but no longer in frames.
+        drain: bool,
+    },
+    /// The client is read to its end, so that our close frame is not lost to a reset.
+    Draining,
+    Done,
+}
+
+/// The way target → client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Down {
+    /// The target is read and its bytes are framed.
+    Open,
+    /// Nothing more is read; what is unsent goes to the client, our close frame last.
+    Closing {
+        /// Whether our end of file follows at once, because no answer can be read.
+        end_of_file: bool,
+    },
+    Done,
+}
+
+impl Relay {
+    /// Joins a client, whose first bytes have been read already, and its target.
+    #[must_use]
+    pub fn new(client: Stream, early: Bytes, target: Stream, settings: Settings) -> Self {
+        Self::start(client, early, Some(target), settings)
+    }
+
+    /// Tells a client that there is no session for it, and why.
+    #[must_use]
+    pub fn refuse(client: Stream, early: Bytes, settings: Settings, why: Refused) -> Self {
+        let mut relay = Self::start(client, early, None, settings);
+        match why {
+            Refused::Unreachable => {
+                relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
+            }
+            Refused::Shutdown => relay.begin_close(Close::SHUTDOWN, ClosedBy::Server, false),
+        }
+        relay
+    }
+
+    fn start(client: Stream, early: Bytes, target: Option<Stream>, settings: Settings) -> Self {
+        let mut relay = Self {
+            client,
+            target,
+            decoder: Decoder::default(),
+            early,
+            to_target: Unsent::default(),
+            to_client: Unsent::default(),
+            pongs: 0,
+            up: Up::Open,
+            down: Down::Open,
+            end: None,
+            timer: None,
+            heard: true,
+            settings,
+            from_client: 0,
+            for_client: 0,
+            began: Instant::now(),
+        };
+        if let Some(interval) = settings.heartbeat {
+            relay.set_timer(interval);
+        }
+        relay
+    }
+
+    /// Runs to the session's end. `drain` closes it in good order.
+    ///
+    /// Returns after both ways are finished, or [`limits::LINGER_TIME`] and
+    /// [`limits::CLOSE_TIME`] after the first of them was.
+    pub async fn run(mut self, mut drain: Drain) -> Summary {
+        tokio::select! {
+            biased;
+            () = drain.told() => {
+                self.begin_close(Close::SHUTDOWN, ClosedBy::Server, false);
+                poll_fn(|cx| self.poll(cx)).await;
+            }
+            () = poll_fn(|cx| self.poll(cx)) => {}
+        }
+        self.summary()
+    }
+
+    /// Runs until either way can do nothing without waiting, and says whether the session is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let before = self.moved();
+        loop {
+            if self.poll_timer(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let up = self.poll_up(cx);
+            let down = self.poll_down(cx);
+            if self.up == Up::Done && self.down == Down::Done {
+                return Poll::Ready(());
+            }
+            if up.is_pending() && down.is_pending() {
+                return Poll::Pending;
+            }
+            if self.moved() - before >= limits::FAIR_SHARE as u64 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn moved(&self) -> u64 {
+        self.from_client + self.for_client
+    }
+
+    /// One step client → target. Ready means that something was done; pending, that there is
+    /// nothing to do before this task is woken or the other way makes room.
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.up {
+            Up::Open => {
+                ready!(self.flush_to_target(cx));
+                if self.pongs > limits::PONG_BACKLOG {
+                    return Poll::Pending;
+                }
+                self.pump_up(cx)
+            }
+            Up::Finishing { drain } => {
+                ready!(self.flush_to_target(cx));
+                if let Some(target) = &mut self.target {
+                    // An error means that the target is gone, and so is what we wanted.
+                    let _ = ready!(Pin::new(target).poll_shutdown(cx));
+                }
+                self.up = if drain { Up::Draining } else { Up::Done };
+                Poll::Ready(())
+            }
+            Up::Draining => CHUNK.with_borrow_mut(|chunk| {
+                if !matches!(ready!(read(&mut self.client, cx, chunk)), Ok(1..)) {
+                    self.up = Up::Done;
+                }
+                Poll::Ready(())
+            }),
+            Up::Done => Poll::Pending,
+        }
+    }
+
+    /// Reads once from the client and writes the payload to the target.
+    fn pump_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CHUNK.with_borrow_mut(|chunk| {
+            let size = if self.early.has_remaining() {
+                let size = self.early.len().min(chunk.len());
+                self.early.copy_to_slice(&mut chunk[..size]);
+                size
+            } else {
+                match ready!(read(&mut self.client, cx, chunk)) {
+                    Ok(0) => {
+                        self.client_ended();
+                        return Poll::Ready(());
+                    }
+                    Ok(size) => size,
+                    Err(_) => {
+                        self.client_ended();
+                        self.client_gone();
+                        return Poll::Ready(());
+                    }
+                }
+            };
+            self.heard = true;
+            let piece = &mut chunk[..size];
+            // After our close frame nothing may follow it (RFC 6455, 5.5.1): pongs are dropped.
+            let mut pongs = Vec::new();
+            let decoded = self.decoder.decode(piece, &mut pongs);
+            if self.down == Down::Open {
+                self.pongs += pongs.len();
+                self.to_client.push(&pongs);
+            }
+            if self.settings.traffic {
+                traffic(if self.decoder.between_frames() {
+                    "}"
+                } else {
+                    "}."
+                });
+            }
+            self.write_to_target(cx, &piece[decoded.payload]);
+            match decoded.end {
+                None => {}
+                Some(End::Close(close)) => self.client_closed(close),
+                Some(End::Violation(violation)) => {
+                    self.begin_close(violation.into(), ClosedBy::Client, true);
+                    self.up = Up::Finishing { drain: true };
+                }
+            }
+            Poll::Ready(())
+        })
+    }
+
+    fn write_to_target(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
+        let Some(target) = &mut self.target else {
+            return;
+        };
+        if payload.is_empty() {
+            return;
+        }
+        match Pin::new(target).poll_write(cx, payload) {
+            Poll::Ready(Ok(size)) => {
+                self.from_client += size as u64;
+                self.to_target.push(&payload[size..]);
+            }
+            // The target reads nothing any more, but may have something to say: that, or its end
+            // of file, decides how the session ends.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.to_target.push(payload),
+        }
+        if self.settings.traffic {
+            traffic(if self.to_target.is_empty() { ">" } else { ">." });
+        }
+    }
+
+    /// One step target → client; see [`Self::poll_up`].
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.down {
+            Down::Open if self.to_client.is_empty() => self.pump_down(cx),
+            Down::Open => self.flush_to_client(cx),
+            Down::Closing { end_of_file } => {
+                ready!(self.flush_to_client(cx));
+                if end_of_file {
+                    let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
+                }
+                self.down = Down::Done;
+                Poll::Ready(())
+            }
+            Down::Done => Poll::Pending,
+        }
+    }
+
+    /// Reads once from the target and writes one frame to the client.
+    fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CHUNK.with_borrow_mut(|chunk| {
+            let Some((room, payload)) = chunk.split_first_chunk_mut() else {
+                return Poll::Pending;
+            };
+            let Some(target) = &mut self.target else {
+                return Poll::Pending;
+            };
+            match ready!(read(target, cx, payload)) {
+                Ok(0) => self.begin_close(Close::TARGET_CLOSED, ClosedBy::Target, false),
+                Err(_) => self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false),
+                Ok(size) => {
+                    self.for_client += size as u64;
+                    let header = frame::write_before(room, Opcode::Binary, size);
+                    let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
+                    if self.settings.traffic {
+                        traffic("{");
+                    }
+                    match Pin::new(&mut self.client).poll_write(cx, whole) {
+                        Poll::Ready(Ok(sent)) => self.to_client.push(&whole[sent..]),
+                        Poll::Ready(Err(_)) => self.client_gone(),
+                        Poll::Pending => self.to_client.push(whole),
+                    }
+                    if self.settings.traffic {
+                        traffic(if self.to_client.is_empty() { "<" } else { "<." });
+                    }
+                }
+            }
+            Poll::Ready(())
+        })
+    }
+
+    fn flush_to_target(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(target) = &mut self.target else {
+            return Poll::Ready(());
+        };
+        let before = self.to_target.len();
+        let flushed = self.to_target.poll_flush(target, cx);
+        self.from_client += (before - self.to_target.len()) as u64;
+        if matches!(flushed, Poll::Ready(Err(_))) {
+            self.to_target = Unsent::default();
+        }
+        flushed.map(|_| ())
+    }
+
+    fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let before = self.to_client.len();
+        let flushed = self.to_client.poll_flush(&mut self.client, cx);
+        // The socket was full and took some: the client's side acknowledged what was before.
+        self.heard |= self.to_client.len() < before;
+        match flushed {
+            Poll::Ready(Ok(())) => self.pongs = 0,
+            Poll::Ready(Err(_)) => self.client_gone(),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    /// The client's close frame: its own goodbye, or the answer to ours.
+    fn client_closed(&mut self, close: Close) {
+        if self.end.is_none() {
+            self.end = Some((close, ClosedBy::Client));
+            self.set_timer(limits::LINGER_TIME);
+        }
+        self.up = Up::Finishing { drain: false };
+    }
+
+    /// The client's end of file, without a close frame unless ours was there first.
+    fn client_ended(&mut self) {
+        let close = Close {
+            code: ABNORMAL,
+            reason: "".into(),
+        };
+        self.client_closed(close);
+    }
+
+    /// The client's socket takes nothing any more.
+    fn client_gone(&mut self) {
+        if self.end.is_none() {
+            self.end = Some((
+                Close {
+                    code: ABNORMAL,
+                    reason: "".into(),
+                },
+                ClosedBy::Client,
+            ));
+            self.set_timer(limits::LINGER_TIME);
+        }
+        self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
+        self.to_client = Unsent::default();
+        self.down = Down::Done;
+    }
+
+    /// Sends our close frame: the first word, or the answer to the client's.
+    fn begin_close(&mut self, close: Close, by: ClosedBy, end_of_file: bool) {
+        if self.down != Down::Open {
+            return;
+        }
+        let (said, end_of_file) = match &self.end {
+            Some((clients, _)) => (clients.clone(), true),
+            None => (close.clone(), end_of_file),
+        };
+        if said.code != ABNORMAL {
+            let mut frame = Vec::new();
+            frame::append(&mut frame, Opcode::Close, &said.payload());
+            self.to_client.push(&frame);
+        }
+        self.end.get_or_insert((close, by));
+        self.down = Down::Closing { end_of_file };
+        self.set_timer(limits::CLOSE_TIME);
+    }
+
+    fn set_timer(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(sleep_until(at))),
+        }
+    }
+
+    /// Ready when the session's last moment has come.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(cx));
+            match (&self.end, self.down) {
+                // The target had its time to finish.
+                (Some(_), Down::Open) => {
+                    self.begin_close(Close::TARGET_CLOSED, ClosedBy::Client, true);
+                }
+                (Some(_), _) => return Poll::Ready(()),
+                (None, _) => self.beat(),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Pings the client, or gives up on one that did not answer the last ping. While the target
+    /// keeps us from reading the client, its answer may be waiting unread.
+    fn beat(&mut self) {
+        let Some(interval) = self.settings.heartbeat else {
+            self.timer = None;
+            return;
+        };
+        if !self.heard && self.to_target.is_empty() {
+            self.begin_close(Close::NO_PONG, ClosedBy::Server, true);
+            return;
+        }
+        self.heard = false;
+        let mut ping = Vec::new();
+        frame::append(&mut ping, Opcode::Ping, b"");
+        self.to_client.push(&ping);
+        self.set_timer(interval);
+    }
+
+    fn summary(self) -> Summary {
+        let (close, closed_by) = self.end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
+        Summary {
+            from_client: self.from_client,
+            to_client: self.for_client.saturating_sub(self.to_client.len() as u64),
+            duration: self.began.elapsed(),
+            close,
+            closed_by,
+        }
+    }
+}
+
+fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut room = ReadBuf::new(room);
+    ready!(Pin::new(stream).poll_read(cx, &mut room))?;
+    Poll::Ready(Ok(room.filled().len()))
+}

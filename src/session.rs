@@ -1,0 +1,63 @@
+//! One connection, from accept to its record in the log. Read this first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::drain::Drain;
+use crate::http::{self, Site};
+use crate::listener::Accepted;
+use crate::log::Summary;
+use crate::relay::{Refused, Relay, Settings};
+use crate::server::census::Seat;
+use crate::stream::Stream;
+use crate::target::Target;
+
+/// What every connection shares.
+#[derive(Debug)]
+pub struct Context {
+    /// What is answered over HTTP.
+    pub site: Site,
+    /// Where sessions go.
+    pub target: Target,
+    /// How they are relayed.
+    pub settings: Settings,
+    /// Given when the server ends.
+    pub drain: Drain,
+}
+
+/// Serves one client: files while it asks for files, and one session if it asks for that. Returns
+/// when the client is gone; `seat` is what it holds of the server's limits meanwhile.
+pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
+    let Accepted { stream, peer } = accepted;
+    let (site, drain) = (&context.site, &context.drain);
+    // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
+    let conversation = Box::pin(http::converse(
+        stream,
+        &peer,
+        site,
+        || seat.begin_session(),
+        drain.clone(),
+    ));
+    let Some(client) = conversation.await else {
+        return;
+    };
+    client.stream.forget_answer_deadline();
+    let relay = match Box::pin(reach(&context, &peer)).await {
+        Ok(target) => Relay::new(client.stream, client.early, target, context.settings),
+        Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
+    };
+    let summary: Summary = relay.run(drain.clone()).await;
+    summary.log(&peer, &context.target);
+}
+
+/// Connects to the target, unless the server ends first.
+async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Refused> {
+    let mut drain = context.drain.clone();
+    tokio::select! {
+        reached = context.target.connect() => reached.map_err(|error| {
+            log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
+            Refused::Unreachable
+        }),
+        () = drain.told() => Err(Refused::Shutdown),
+    }
+}

@@ -1,0 +1,4 @@
+//! Living under systemd: what it hands us at start, and what it wants to hear.
+
+pub mod inherited;
+pub mod notify;

@@ -1,0 +1,218 @@
+//! Where to: the only place that knows what a target is, resolves its name and connects to it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use crate::limits;
+use crate::listener::tune;
+use crate::stream::Stream;
+
+/// A service that clients reach through us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host name or address, and a port.
+    Tcp {
+        /// Without brackets.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// The path of a Unix stream socket.
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// Reads `host:port`, `[v6]:port` or, as websockify does, `v6:port`.
+    ///
+    /// # Errors
+    /// One sentence that quotes the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (host, port) =
+            split_host_port(text).ok_or_else(|| format!("target '{text}' is not host:port"))?;
+        if host.is_empty() {
+            return Err(format!("target '{text}' names no host"));
+        }
+        match parse_port(port) {
+            Some(0) => Err(format!("target '{text}': port 0 cannot be connected to")),
+            Some(port) => Ok(Self::Tcp {
+                host: host.to_owned(),
+                port,
+            }),
+            None => Err(format!(
+                "target '{text}': '{port}' is not a port from 1 to 65535"
+            )),
+        }
+    }
+
+    /// Connects, trying every address of a name in its resolver's order, the next one beside the
+    /// last after a short head start (RFC 8305). Returns within [`limits::CONNECT_TIME`].
+    ///
+    /// # Errors
+    /// The last address's error, or the resolver's.
+    pub async fn connect(&self) -> io::Result<Stream> {
+        let connecting = async {
+            match self {
+                Self::Unix(path) => dial_unix(path.clone()).await,
+                Self::Tcp { host, port } => dial_tcp(host, *port).await,
+            }
+        };
+        time::timeout(limits::CONNECT_TIME, connecting)
+            .await
+            .unwrap_or_else(|_| {
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no answer within the time for connecting",
+                ))
+            })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Splits at the last colon and takes brackets off the host; `None` without a colon.
+#[must_use]
+pub fn split_host_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    Some((bare.unwrap_or(host), port))
+}
+
+/// A decimal port number; `None` for anything else, also for a number that is too large.
+#[must_use]
+pub fn parse_port(text: &str) -> Option<u16> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one that connects"
+)]
+async fn dial_unix(path: PathBuf) -> io::Result<Stream> {
+    UnixStream::connect(path).await.map(Stream::Unix)
+}
+
+async fn dial_tcp(host: &str, port: u16) -> io::Result<Stream> {
+    let addresses = resolve(host, port).await?;
+    let stream = match addresses.as_slice() {
+        [] => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        )),
+        [address] => dial(*address).await,
+        several => race(several).await,
+    }?;
+    Ok(Stream::Tcp(stream))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one that resolves"
+)]
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    // A literal address needs no resolver: it would cost a thread's time for each session.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let found = tokio::net::lookup_host((host, port)).await?;
+    Ok(found.take(limits::CONNECT_ADDRESSES).collect())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one that connects"
+)]
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Without these the session works, only slower or stale for longer.
+    let _ = tune(&stream);
+    Ok(stream)
+}
+
+/// The first address to answer wins; the others are abandoned.
+async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter().copied();
+    let mut dialling = JoinSet::new();
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    loop {
+        if let Some(address) = waiting.next() {
+            dialling.spawn(dial(address));
+        } else if dialling.is_empty() {
+            return Err(last);
+        }
+        let answer = if waiting.len() == 0 {
+            dialling.join_next().await
+        } else {
+            // Too slow: the next address starts beside it.
+            time::timeout(limits::CONNECT_STAGGER, dialling.join_next())
+                .await
+                .unwrap_or(None)
+        };
+        match answer {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => last = error,
+            Some(Err(_)) | None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Target, parse_port};
+
+    #[test]
+    fn what_is_a_target_and_how_it_is_shown() {
+        for (text, shown) in [
+            ("localhost:5900", "localhost:5900"),
+            ("192.0.2.1:1", "192.0.2.1:1"),
+            ("[2001:db8::1]:5900", "[2001:db8::1]:5900"),
+            ("2001:db8::1:5900", "[2001:db8::1]:5900"),
+            ("::1:65535", "[::1]:65535"),
+        ] {
+            assert_eq!(
+                Target::parse(text).map(|it| it.to_string()).as_deref(),
+                Ok(shown)
+            );
+        }
+        for text in [
+            "",
+            "localhost",
+            ":5900",
+            "[]:5900",
+            "h:0",
+            "h:65536",
+            "h:",
+            "h:+80",
+            "h: 80",
+        ] {
+            let error = Target::parse(text).unwrap_err();
+            assert!(error.contains(&format!("'{text}'")), "{error}");
+        }
+    }
+
+    #[test]
+    fn ports_are_decimal_and_in_range() {
+        assert_eq!(parse_port("0"), Some(0));
+        assert_eq!(parse_port("065"), Some(65));
+        for text in ["", "-1", "+1", "0x50", "70000", "8_0", "٣"] {
+            assert_eq!(parse_port(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The request that asks for a WebSocket, and the answer to it (RFC 6455, 4.2).
+
+use http::header::{
+    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::http;
+use tokio_tungstenite::tungstenite::handshake::server::create_response;
+
+/// The versions that share RFC 6455's framing: drafts 07 and 08 to 12, and the RFC itself.
+const VERSIONS: [&str; 3] = ["13", "8", "7"];
+
+/// Why a request for a WebSocket is turned down.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// Its body: one sentence.
+    pub text: &'static str,
+    /// A header that the status calls for.
+    pub header: Option<(HeaderName, &'static str)>,
+}
+
+impl Refusal {
+    const fn bad(text: &'static str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            text,
+            header: None,
+        }
+    }
+}
+
+/// Whether a request asks for a WebSocket: GET with `websocket` among the upgrades it names.
+#[must_use]
+pub fn is_asked_for<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && items(request.headers(), &UPGRADE).any(|item| item.eq_ignore_ascii_case("websocket"))
+}
+
+/// Judges a request for a WebSocket and makes the 101 answer. `extra` are the subprotocols beside
+/// `binary` that may be chosen, in the order of our preference.
+///
+/// # Errors
+/// A request that RFC 6455 forbids, or that offers subprotocols of which we speak none.
+pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>, Refusal> {
+    let headers = request.headers();
+    if request.version() < Version::HTTP_11 {
+        return Err(Refusal::bad("WebSocket needs HTTP/1.1"));
+    }
+    if !items(headers, &CONNECTION).any(|item| item.eq_ignore_ascii_case("upgrade")) {
+        return Err(Refusal::bad("Missing Connection: Upgrade header"));
+    }
+    let Some(version) = headers.get(SEC_WEBSOCKET_VERSION) else {
+        return Err(Refusal::bad("Missing Sec-WebSocket-Version header"));
+    };
+    if !VERSIONS.iter().any(|known| version == known) {
+        return Err(Refusal {
+            status: StatusCode::UPGRADE_REQUIRED,
+            text: "Unsupported WebSocket version",
+            header: Some((SEC_WEBSOCKET_VERSION, "13, 8, 7")),
+        });
+    }
+    let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else {
+        return Err(Refusal::bad("Missing Sec-WebSocket-Key header"));
+    };
+    let chosen = choose_subprotocol(headers, extra)?;
+    let mut response = tungstenite_answer(key)?;
+    if let Some(name) = chosen {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    Ok(response)
+}
+
+/// The answer to a request for a file where none are served.
+#[must_use]
+pub fn method_not_allowed(allow: &'static str) -> Refusal {
+    Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        text: "Method Not Allowed",
+        header: Some((ALLOW, allow)),
+    }
+}
+
+/// tungstenite checks the key and computes `Sec-WebSocket-Accept`. It knows version 13 alone and
+/// wants each header once, so it is shown a plain request with this one's key.
+fn tungstenite_answer(key: &HeaderValue) -> Result<Response<()>, Refusal> {
+    let mut plain = Request::new(());
+    let headers = plain.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.insert(SEC_WEBSOCKET_KEY, key.clone());
+    create_response(&plain).map_err(|_| Refusal::bad("Invalid Sec-WebSocket-Key header"))
+}
+
+/// None offered, none chosen: noVNC offers none. `binary` is what websockify speaks, so it wins.
+fn choose_subprotocol(
+    headers: &HeaderMap,
+    extra: &[String],
+) -> Result<Option<HeaderValue>, Refusal> {
+    let offered: Vec<&str> = items(headers, &SEC_WEBSOCKET_PROTOCOL).collect();
+    if offered.is_empty() {
+        return Ok(None);
+    }
+    let ours = ["binary"]
+        .into_iter()
+        .chain(extra.iter().map(String::as_str));
+    for name in ours {
+        if offered.contains(&name) {
+            return Ok(HeaderValue::from_str(name).ok());
+        }
+    }
+    Err(Refusal::bad("Invalid protocol selected"))
+}
+
+/// The items of a comma-separated header, over all of its lines, trimmed, empty ones left out.
+fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+    headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Method, Request, StatusCode, Version, answer, is_asked_for};
+
+    /// The request of RFC 6455, 1.3, changed as a test wants it.
+    fn request(change: &[(&'static str, &'static str)]) -> Request<()> {
+        let mut request = Request::builder()
+            .uri("/any/path")
+            .header("connection", "keep-alive, Upgrade")
+            .header("upgrade", "WebSocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        for (name, value) in change {
+            if value.is_empty() {
+                request.headers_mut().remove(*name);
+            } else {
+                request.headers_mut().insert(*name, value.parse().unwrap());
+            }
+        }
+        request
+    }
+
+    fn status(change: &[(&'static str, &'static str)]) -> StatusCode {
+        answer(&request(change), &[]).map_or_else(|refusal| refusal.status, |it| it.status())
+    }
+
+    #[test]
+    fn the_sample_of_the_rfc() {
+        let response = answer(&request(&[]), &[]).unwrap();
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(
+            response.headers()["sec-websocket-accept"],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+        assert!(!response.headers().contains_key("sec-websocket-protocol"));
+    }
+
+    #[test]
+    fn who_asks_for_a_websocket() {
+        assert!(is_asked_for(&request(&[])));
+        assert!(is_asked_for(&request(&[("upgrade", "h2c, websocket")])));
+        assert!(!is_asked_for(&request(&[("upgrade", "")])));
+        assert!(!is_asked_for(&request(&[("upgrade", "websockets")])));
+        let mut post = request(&[]);
+        *post.method_mut() = Method::POST;
+        assert!(!is_asked_for(&post));
+    }
+
+    #[test]
+    fn what_is_refused_and_how() {
+        for version in ["13", "8", "7"] {
+            assert_eq!(status(&[("sec-websocket-version", version)]), 101);
+        }
+        assert_eq!(status(&[("sec-websocket-version", "")]), 400);
+        for version in ["0", "6", "14", "013", "13, 8"] {
+            assert_eq!(status(&[("sec-websocket-version", version)]), 426);
+        }
+        assert_eq!(status(&[("sec-websocket-key", "")]), 400);
+        assert_eq!(status(&[("sec-websocket-key", "dGhlIHNhbXBsZQ==")]), 400);
+        assert_eq!(status(&[("connection", "")]), 400);
+        assert_eq!(status(&[("connection", "close")]), 400);
+        let mut old = request(&[]);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(answer(&old, &[]).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn subprotocols_are_trimmed_and_matched_whole() {
+        let extra = ["mqtt".to_owned(), "sip".to_owned()];
+        for (offered, chosen) in [
+            ("binary", Some("binary")),
+            ("base64, binary", Some("binary")),
+            ("base64,binary", Some("binary")),
+            ("sip ,mqtt", Some("mqtt")),
+            ("mqtt, binary", Some("binary")),
+            ("Binary", None),
+            ("binary2", None),
+            ("chat", None),
+        ] {
+            let got = answer(&request(&[("sec-websocket-protocol", offered)]), &extra);
+            let got = got
+                .ok()
+                .map(|it| it.headers()["sec-websocket-protocol"].clone());
+            assert_eq!(
+                got.as_ref().map(|it| it.to_str().unwrap()),
+                chosen,
+                "{offered}"
+            );
+        }
+        assert_eq!(status(&[("sec-websocket-protocol", " , ")]), 101);
+    }
+}
