@@ -74,6 +74,15 @@ await run(`noVNC from ${options.novnc}`, 60, async (rig) => {
   await second.shows('the new background', ON_ROOT, ROOT_LATER);
   step('closing one page ends its session and leaves the other alive');
 
+  if (existsSync(join(web, 'vnc.html'))) {
+    const full = await context.newPage();
+    await full.goto(new URL('vnc.html?autoconnect=1', url).href);
+    await full.locator('html.noVNC_connected').waitFor();
+    await full.close();
+    await rig.until('the bridge to end the session of vnc.html', () => connectionsTo(xvnc.port) === 1);
+    step('the full page, vnc.html, connects too');
+  }
+
   await rig.end(terminal);
   await rig.end(xvnc.child);
   const closes = await rig.until('the browser to hear that the desktop is gone', () => second.page.evaluate(() => globalThis.closes.length && globalThis.closes));

@@ -49,6 +49,7 @@ export async function run(name, seconds, test) {
 class Rig {
   #children = [];
   #undo = [];
+  #explanations = [];
   waiting;
 
   constructor(seconds) {
@@ -158,7 +159,13 @@ class Rig {
     return { context, close: () => browser.close() };
   }
 
+  /** What to tell, beside the children's output, if the test fails. */
+  explain(name, text) {
+    this.#explanations.push([name, text]);
+  }
+
   showOutput() {
+    for (const [name, text] of this.#explanations) console.log(`---- ${name}\n${text()}`);
     for (const { name, output, how } of this.#children) {
       if (output) console.log(`---- ${name} (${how === undefined ? 'running' : how})\n${output.trimEnd()}`);
     }
