@@ -1,0 +1,157 @@
+// A real desktop in a real browser: Xvnc behind the bridge, noVNC served by the bridge, in Chromium.
+//
+//   node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM] [--shots DIR]
+//
+// PROGRAM takes websockify's command line. DIR is Debian's /usr/share/novnc or the npm package (the default).
+
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { check, connectionsTo, run, step } from './rig.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    bridge: { type: 'string' },
+    novnc: { type: 'string', default: join(import.meta.dirname, 'node_modules/@novnc/novnc') },
+    cert: { type: 'string' },
+    shots: { type: 'string' },
+  },
+});
+check(options.bridge, 'usage: node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM] [--shots DIR]');
+
+const SCREEN = { width: 640, height: 480 };
+const ROOT = '#3a6ea5', ROOT_LATER = '#8a2f4b', TERMINAL = '#205030';
+const TERMINAL_AT = { x: 200, y: 160 };
+const ON_ROOT = { x: 40, y: 40 }, IN_TERMINAL = { x: 300, y: 220 };
+const TYPED = 'Greetings from the browser, 0123 & ~/|';
+const TOLERANCE = 6; // of 255 in each colour: room for the rounding of a lossy encoding, none for another colour
+
+await run(`noVNC from ${options.novnc}`, 60, async (rig) => {
+  const { folder: web, page: name } = website(rig);
+  const xvnc = await rig.xvnc(SCREEN.width, SCREEN.height);
+  const typed = join(rig.folder, 'typed');
+  await paint(rig, xvnc, ROOT);
+  const terminal = rig.spawn('xterm', [
+    '-geometry', `40x12+${TERMINAL_AT.x}+${TERMINAL_AT.y}`, '-bw', '0', '-fn', 'fixed', '-bg', TERMINAL, '-fg', 'white',
+    '-e', 'sh', '-c', `cat > '${typed}'`,
+  ], { env: { DISPLAY: xvnc.display } });
+  await rig.until('the terminal to run its program', () => existsSync(typed));
+  step(`Xvnc shows a desktop on display ${xvnc.display}, port ${xvnc.port}`);
+
+  const port = await rig.freePort();
+  const tls = options.cert ? ['--cert', options.cert, '--ssl-only'] : [];
+  const bridge = await rig.server(port, options.bridge, [`127.0.0.1:${port}`, `localhost:${xvnc.port}`, '--web', web, ...tls]);
+  step(`the bridge listens on port ${port}`);
+
+  const browser = await rig.chromium({ viewport: { width: 900, height: 640 }, ignoreHTTPSErrors: Boolean(options.cert) });
+  const { context } = browser;
+  await context.addInitScript(rememberCloses);
+  const url = `${options.cert ? 'https' : 'http'}://127.0.0.1:${port}/${name}`;
+  const open = () => openDesktop(rig, context, url);
+
+  const first = await open();
+  await first.shows('the background', ON_ROOT, ROOT);
+  await first.shows('the terminal', IN_TERMINAL, TERMINAL);
+  step('noVNC is connected and shows the desktop, pixel for pixel where it was painted');
+  if (options.shots) {
+    mkdirSync(options.shots, { recursive: true });
+    await first.page.screenshot({ path: join(options.shots, `${name}.png`) });
+  }
+
+  await first.click(IN_TERMINAL); // Without a window manager the keys go to whatever is under the pointer.
+  await first.page.keyboard.type(TYPED);
+  await first.page.keyboard.press('Enter');
+  const arrived = () => readFileSync(typed, 'utf8');
+  await rig.until('the typed line to arrive in the terminal', () => arrived() === `${TYPED}\n`, { detail: () => `: it has ${JSON.stringify(arrived())}` });
+  step('keys typed in the browser arrive in the terminal');
+
+  const second = await open();
+  await second.shows('the background', ON_ROOT, ROOT);
+  check(connectionsTo(xvnc.port) === 2, `two desktops are open, but Xvnc holds ${connectionsTo(xvnc.port)} connections`);
+  await first.page.close();
+  await rig.until('the bridge to end the first session', () => connectionsTo(xvnc.port) === 1);
+  await paint(rig, xvnc, ROOT_LATER);
+  await second.shows('the new background', ON_ROOT, ROOT_LATER);
+  step('closing one page ends its session and leaves the other alive');
+
+  if (existsSync(join(web, 'vnc.html'))) {
+    const full = await context.newPage();
+    await full.goto(new URL('vnc.html?autoconnect=1', url).href);
+    await full.locator('html.noVNC_connected').waitFor();
+    await full.close();
+    await rig.until('the bridge to end the session of vnc.html', () => connectionsTo(xvnc.port) === 1);
+    step('the full page, vnc.html, connects too');
+  }
+
+  await rig.end(terminal);
+  await rig.end(xvnc.child);
+  const closes = await rig.until('the browser to hear that the desktop is gone', () => second.page.evaluate(() => globalThis.closes.length && globalThis.closes));
+  check(closes.length === 1 && closes[0].code === 1000, `the target ended, the browser saw ${JSON.stringify(closes)} instead of one close 1000`);
+  await rig.until('noVNC to say so', async () => await second.status() === 'Disconnected');
+  step(`the end of the target reaches noVNC as close ${closes[0].code} "${closes[0].reason}"`);
+
+  check(bridge.how === undefined, `the bridge ended by itself: ${bridge.how}`);
+  await browser.close(); // It keeps idle HTTP connections open for as long as it lives.
+  await rig.until('the bridge to let the browser go', () => connectionsTo(port) === 0);
+  const how = await rig.end(bridge);
+  check(how === 0, `SIGTERM ended the bridge with ${how}, not with status 0`);
+  step('no session is left, and SIGTERM ends the bridge with status 0');
+});
+
+function website(rig) {
+  if (existsSync(join(options.novnc, 'vnc_lite.html'))) return { folder: options.novnc, page: 'vnc_lite.html' };
+  check(existsSync(join(options.novnc, 'core/rfb.js')), `no noVNC in ${options.novnc}: neither vnc_lite.html nor core/rfb.js`);
+  // Copies, not links: a careful web server does not follow links out of its folder.
+  const folder = join(rig.folder, 'web');
+  cpSync(join(import.meta.dirname, 'page'), folder, { recursive: true });
+  for (const part of ['core', 'vendor']) cpSync(join(options.novnc, part), join(folder, part), { recursive: true });
+  return { folder, page: 'index.html' };
+}
+
+function paint(rig, { display }, colour) {
+  return rig.tool('xsetroot', ['-display', display, '-solid', colour]);
+}
+
+/** Runs in the page before its scripts: keeps how each of its WebSockets was closed. */
+function rememberCloses() {
+  globalThis.closes = [];
+  globalThis.WebSocket = new Proxy(WebSocket, { // Not a subclass: noVNC looks for methods on the object's own prototype.
+    construct(Native, all) {
+      const socket = new Native(...all);
+      socket.addEventListener('close', ({ code, reason }) => globalThis.closes.push({ code, reason }));
+      return socket;
+    },
+  });
+}
+
+async function openDesktop(rig, context, url) {
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  const canvas = page.locator('#screen canvas');
+  const status = () => page.locator('#status').textContent();
+  const pixel = ({ x, y }) => canvas.evaluate((node, [px, py]) => [...node.getContext('2d').getImageData(px, py, 1, 1).data], [x, y]);
+  const answer = await page.goto(url);
+  check(answer.ok(), `${url}: ${answer.status()}`);
+  await rig.until('noVNC to say "Connected"', async () => {
+    const closes = await page.evaluate(() => globalThis.closes);
+    check(!closes.length, `the WebSocket closed while connecting: ${JSON.stringify(closes)}`);
+    check(!complaints.length, `the page failed: ${complaints}`);
+    return (await status()).startsWith('Connected');
+  });
+  return {
+    page,
+    status,
+    async shows(what, at, colour) {
+      const wanted = colour.match(/\w\w/g).map((part) => parseInt(part, 16));
+      let seen;
+      await rig.until(`${what} in the browser`, async () => {
+        seen = await pixel(at);
+        return wanted.every((part, i) => Math.abs(part - seen[i]) <= TOLERANCE);
+      }, { detail: () => `: ${wanted} expected at ${at.x},${at.y}, seen ${seen}` });
+    },
+    async click({ x, y }) {
+      await canvas.click({ position: { x, y } });
+    },
+  };
+}
