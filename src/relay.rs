@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::drain::Drain;
 use crate::limits;
-use crate::log::{ClosedBy, Summary, traffic};
+use crate::log::{ClosedBy, Summary, traffic, traffic_legend};
 use crate::stream::Stream;
 use crate::websocket::close::{ABNORMAL, Close};
 use crate::websocket::decoder::{Decoder, End};
@@ -158,6 +158,9 @@ impl Relay {
         };
         if let Some(interval) = settings.heartbeat {
             relay.set_timer(interval);
+        }
+        if settings.traffic {
+            traffic_legend();
         }
         relay
     }

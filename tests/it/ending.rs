@@ -11,7 +11,7 @@ use crate::wire::{Frame, Wire, Ws};
 #[test]
 fn sigterm_closes_every_session_and_ends_with_0() {
     for signal in [Signal::TERM, Signal::INT] {
-        let bridge = Bridge::to(backend::echo());
+        let bridge = Bridge::to(&backend::echo());
         let mut clients: Vec<Ws> = (0..5).map(|_| Ws::open(bridge.addr())).collect();
         clients
             .iter_mut()
@@ -31,7 +31,7 @@ fn sigterm_closes_every_session_and_ends_with_0() {
 
 #[test]
 fn clients_that_do_not_answer_the_farewell_hold_the_end_up_for_seconds_only() {
-    let bridge = Bridge::to(backend::echo());
+    let bridge = Bridge::to(&backend::echo());
     let mut client = Ws::open(bridge.addr());
     client.expect_echo("here");
     let began = Instant::now();
@@ -46,7 +46,7 @@ fn clients_that_do_not_answer_the_farewell_hold_the_end_up_for_seconds_only() {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let bridge = Bridge::to(backend::echo());
+    let bridge = Bridge::to(&backend::echo());
     let mut client = Ws::open(bridge.addr());
     client.expect_echo("here");
     let began = Instant::now();
@@ -60,7 +60,7 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn bytes_under_way_at_the_end_are_delivered_in_both_directions() {
     let (target, heard) = backend::hear("");
-    let bridge = Bridge::to(target);
+    let bridge = Bridge::to(&target);
     let mut client = Ws::open(bridge.addr());
     client.send(&Frame::binary("before"));
     bridge.terminate();
@@ -72,7 +72,7 @@ fn bytes_under_way_at_the_end_are_delivered_in_both_directions() {
 
 #[test]
 fn the_manager_hears_of_readiness_sessions_and_the_end() {
-    let bridge = Bridge::to(backend::echo());
+    let bridge = Bridge::to(&backend::echo());
     let target = bridge.wait_until("status", |seen| {
         let status = seen
             .notices
@@ -104,7 +104,7 @@ fn the_manager_hears_of_readiness_sessions_and_the_end() {
 
 #[test]
 fn a_session_leaves_one_record() {
-    let bridge = Bridge::to(backend::say("four"));
+    let bridge = Bridge::to(&backend::say("four"));
     let mut client = Ws::open(bridge.addr());
     assert_eq!(client.end().close, "1000 Target closed");
     client.send(&Frame::close(1000, ""));

@@ -38,7 +38,7 @@ fn one_address_has_its_share_and_loopback_only_if_told() {
 
 #[test]
 fn running_out_of_descriptors_is_survived_and_logged_once() {
-    let bridge = Bridge::to(backend::echo());
+    let bridge = Bridge::to(&backend::echo());
     let mut client = Ws::open(bridge.addr());
     client.expect_echo("before");
     let few = Rlimit {
@@ -77,7 +77,7 @@ fn a_small_limit_on_open_files_is_raised_or_respected() {
 
 #[test]
 fn a_request_head_has_a_size_and_a_time() {
-    let bridge = Bridge::to(backend::echo());
+    let bridge = Bridge::to(&backend::echo());
     let mut large = Wire::connect(bridge.addr());
     let head = format!(
         "GET / HTTP/1.1\r\nHost: h\r\nCookie: {}\r\n",

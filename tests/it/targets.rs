@@ -53,7 +53,7 @@ fn an_address_that_does_not_answer_costs_a_moment() {
             began.elapsed()
         );
     }
-    let bridge = Bridge::to(silent);
+    let bridge = Bridge::to(&silent);
     let began = Instant::now();
     assert_eq!(
         Ws::open(bridge.addr()).close(),
@@ -70,7 +70,7 @@ fn an_address_that_does_not_answer_costs_a_moment() {
 fn an_ipv6_target_in_both_spellings() {
     let target = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
     for text in [target.to_string(), format!("::1:{}", target.port())] {
-        let bridge = Bridge::to(text);
+        let bridge = Bridge::to(&text);
         Ws::open(bridge.addr()).expect_echo("over IPv6");
     }
 }
@@ -78,7 +78,7 @@ fn an_ipv6_target_in_both_spellings() {
 #[test]
 fn a_target_that_cannot_be_reached_is_named_in_the_log_and_the_next_try_works() {
     let (address, refusing) = backend::refuse();
-    let bridge = Bridge::to(address);
+    let bridge = Bridge::to(&address);
     let failed = "1011 Failed to connect to downstream server";
     assert_eq!(Ws::open(bridge.addr()).close(), failed);
     let said = format!("cannot connect to {address} for client=127.0.0.1:");
