@@ -18,7 +18,8 @@ pub const PONG_BACKLOG: usize = 4 * 1024;
 /// Slow links need a second or two; a slow loris wants minutes.
 pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// Size of a whole request head. Browsers with many cookies stay below 16 KiB.
+/// Size of a whole request head, above which it is refused as soon as hyper looks: what one more
+/// read brought may pass. Browsers with many cookies stay below 16 KiB.
 pub const REQUEST_HEAD_SIZE: usize = 32 * 1024;
 
 /// Header fields of one request: websockify's own number.

@@ -28,13 +28,15 @@ use super::{Body, html, listing, text};
 use crate::config::Web;
 use crate::error::Failure;
 
-/// What stands for itself in a path (RFC 3986, 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+/// What stands for itself in one part of a path (RFC 3986, 2.3).
+pub(super) const IN_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+    .remove(b'~');
+
+/// What stands for itself in a whole path.
+const IN_PATH: &AsciiSet = &IN_PART.remove(b'/');
 
 /// The served directory.
 #[derive(Clone, Debug)]
@@ -157,7 +159,7 @@ fn relative(path: &str) -> Option<PathBuf> {
 /// The path of a URL, from one slash on: `//host` would lead a browser elsewhere.
 fn absolute(path: &Path) -> String {
     let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
-    format!("/{}", utf8_percent_encode(&path, ENCODED))
+    format!("/{}", utf8_percent_encode(&path, IN_PATH))
 }
 
 fn moved(path: &Path, query: Option<&str>) -> Response<Body> {

@@ -4,10 +4,10 @@ use std::fmt::{self, Display, Write};
 use std::io;
 use std::path::Path;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use rustix::fs::{Dir, OFlags};
 
-use super::files::Beneath;
+use super::files::{Beneath, IN_PART};
 use crate::limits;
 
 /// Lists `path`; blocks. Hidden names, names that are no UTF-8 and symlinks that lead out are left
@@ -47,7 +47,7 @@ pub(super) fn page(beneath: &Beneath, path: &Path) -> io::Result<String> {
         let (name, slash) = entry
             .strip_suffix('/')
             .map_or((&*entry, ""), |name| (name, "/"));
-        let link = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        let link = utf8_percent_encode(name, IN_PART);
         let _ = writeln!(
             page,
             "<li><a href=\"{link}{slash}\">{}</a></li>",
