@@ -23,5 +23,6 @@ mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod limits; // connections, descriptors, request heads
 mod process; // a child's output, notices and end, as events that a test waits for
+mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
