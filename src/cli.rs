@@ -159,6 +159,10 @@ pub struct Options {
     #[arg(last = true, hide = true)]
     pub command: Vec<OsString>,
 
+    /// Variables that look like options of ours and are none: a misspelt line of a file.
+    #[arg(skip)]
+    pub unknown_variables: Vec<String>,
+
     /// Whether `listen` was typed rather than found in the environment.
     #[arg(skip)]
     pub listen_typed: bool,
@@ -225,12 +229,16 @@ pub enum Asked {
 /// [`Failure::Usage`] with one paragraph for whoever typed it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
     let command = without_empty_variables(Options::command());
+    let unknown_variables = unknown_variables(&command)?;
     let arguments = expand(&command, arguments.into_iter().collect())?;
     match command
         .try_get_matches_from(arguments)
         .and_then(|matches| from_matches(&matches))
     {
-        Ok(options) => Ok(Asked::Serve(Box::new(options))),
+        Ok(options) => Ok(Asked::Serve(Box::new(Options {
+            unknown_variables,
+            ..options
+        }))),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Asked::Print(error.render().to_string()))
@@ -264,6 +272,33 @@ fn without_empty_variables(command: Command) -> Command {
             argument
         }
     })
+}
+
+/// Variables that begin with our prefix and set no option. One that asks for an option this build
+/// does not have is an error, as the option itself is.
+fn unknown_variables(command: &Command) -> Result<Vec<String>, Failure> {
+    let mut unknown = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(option) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("WEBSOCKIFY_"))
+        else {
+            continue;
+        };
+        let known = command
+            .get_arguments()
+            .any(|it| it.get_env() == Some(name.as_os_str()));
+        if value.is_empty() || known {
+            continue;
+        }
+        let option = option.to_ascii_lowercase().replace('_', "-");
+        let name = name.to_string_lossy().into_owned();
+        if NOT_IN_THIS_BUILD.contains(&option.as_str()) {
+            return Err(not_in_this_build(&name));
+        }
+        unknown.push(name);
+    }
+    Ok(unknown)
 }
 
 /// Writes every long option out in full, and refuses those that this build does not have.

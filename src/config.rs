@@ -99,9 +99,6 @@ impl Config {
                 "a wrapped program (-- COMMAND) is not in this build",
             ));
         }
-        if options.file_only && options.web.is_none() {
-            return Err(Failure::usage("--file-only needs --web"));
-        }
         let demo = options.demo;
         let (listen, target) = where_from_and_to(&options, inherited)?;
         Ok(Self {
@@ -362,7 +359,6 @@ mod tests {
                 "--unix-listen /s --unix-listen-mode 7777 h:1",
                 "unix socket mode",
             ),
-            ("--file-only 6080 h:1", "--web"),
             ("--subprotocol a;b 6080 h:1", "'a;b' is not a token"),
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),

@@ -49,6 +49,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
         Asked::Serve(options) => options,
     };
     log::start(options.verbose);
+    for name in &options.unknown_variables {
+        // `::log`, the facade: this crate's own `log` is the sink behind it.
+        ::log::warn!("{name} is set, but there is no such option");
+    }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
     server::run(Config::new(*options, inherited)?)?;

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::drain::Drain;
 use crate::limits;
-use crate::log::{ClosedBy, Summary, traffic};
+use crate::log::{ClosedBy, Summary, traffic, traffic_legend};
 use crate::stream::Stream;
 use crate::websocket::close::{ABNORMAL, Close};
 use crate::websocket::decoder::{Decoder, End};
@@ -138,7 +138,11 @@ impl Relay {
             client,
             target,
             decoder: Decoder::default(),
-            early,
+            early: if early.is_empty() {
+                Bytes::new()
+            } else {
+                early
+            },
             to_target: Unsent::default(),
             to_client: Unsent::default(),
             pongs: 0,
@@ -154,6 +158,9 @@ impl Relay {
         };
         if let Some(interval) = settings.heartbeat {
             relay.set_timer(interval);
+        }
+        if settings.traffic {
+            traffic_legend();
         }
         relay
     }
@@ -236,6 +243,10 @@ impl Relay {
             let size = if self.early.has_remaining() {
                 let size = self.early.len().min(chunk.len());
                 self.early.copy_to_slice(&mut chunk[..size]);
+                if self.early.is_empty() {
+                    // Even empty it would hold the buffer that the request was read into.
+                    self.early = Bytes::new();
+                }
                 size
             } else {
                 match ready!(read(&mut self.client, cx, chunk)) {
@@ -366,10 +377,9 @@ impl Relay {
     }
 
     fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let before = self.to_client.len();
+        let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
         let flushed = self.to_client.poll_flush(&mut self.client, cx);
-        // The socket was full and took some: the client's side acknowledged what was before.
-        self.heard |= self.to_client.len() < before;
+        self.heard |= stalled && self.to_client.len() < before;
         match flushed {
             Poll::Ready(Ok(())) => self.pongs = 0,
             Poll::Ready(Err(_)) => self.client_gone(),

@@ -28,16 +28,15 @@ pub enum Target {
 }
 
 impl Target {
-    /// Reads `host:port`, `[v6]:port` or, as websockify does, `v6:port`.
+    /// Reads `host:port`, `[v6]:port` or, as websockify does, `v6:port`, and `:port` for one of
+    /// this machine.
     ///
     /// # Errors
     /// One sentence that quotes the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (host, port) =
             split_host_port(text).ok_or_else(|| format!("target '{text}' is not host:port"))?;
-        if host.is_empty() {
-            return Err(format!("target '{text}' names no host"));
-        }
+        let host = if host.is_empty() { "localhost" } else { host };
         match parse_port(port) {
             Some(0) => Err(format!("target '{text}': port 0 cannot be connected to")),
             Some(port) => Ok(Self::Tcp {
@@ -181,6 +180,7 @@ mod tests {
     fn what_is_a_target_and_how_it_is_shown() {
         for (text, shown) in [
             ("localhost:5900", "localhost:5900"),
+            (":5900", "localhost:5900"),
             ("192.0.2.1:1", "192.0.2.1:1"),
             ("[2001:db8::1]:5900", "[2001:db8::1]:5900"),
             ("2001:db8::1:5900", "[2001:db8::1]:5900"),
@@ -191,17 +191,7 @@ mod tests {
                 Ok(shown)
             );
         }
-        for text in [
-            "",
-            "localhost",
-            ":5900",
-            "[]:5900",
-            "h:0",
-            "h:65536",
-            "h:",
-            "h:+80",
-            "h: 80",
-        ] {
+        for text in ["", "localhost", "h:0", "h:65536", "h:", "h:+80", "h: 80"] {
             let error = Target::parse(text).unwrap_err();
             assert!(error.contains(&format!("'{text}'")), "{error}");
         }

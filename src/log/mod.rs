@@ -15,7 +15,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 pub use session::{ClosedBy, Summary};
 pub use throttle::Throttle;
-pub use traffic::traffic;
+pub use traffic::{traffic, traffic_legend};
 
 /// Sends everything that this crate logs to stderr. Under systemd each line carries its priority
 /// (sd-daemon(3)), so that `journalctl -p warning` works.

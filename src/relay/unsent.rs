@@ -12,6 +12,8 @@ use tokio::io::AsyncWrite;
 pub(super) struct Unsent {
     bytes: Vec<u8>,
     sent: usize,
+    /// Whether the socket had no room when last asked.
+    stalled: bool,
 }
 
 impl Unsent {
@@ -27,6 +29,12 @@ impl Unsent {
         self.bytes.len() - self.sent
     }
 
+    /// Whether the socket had no room when last asked: that it takes more later means that its
+    /// peer has acknowledged something.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
     /// Writes until all is taken. Safe to drop at any point: what was taken is not sent again.
     pub(super) fn poll_flush(
         &mut self,
@@ -34,7 +42,9 @@ impl Unsent {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while self.sent < self.bytes.len() {
-            let size = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]))?;
+            let written = Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]);
+            self.stalled = written.is_pending();
+            let size = ready!(written)?;
             self.sent += size;
         }
         *self = Self::default();

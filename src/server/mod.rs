@@ -201,9 +201,14 @@ impl Hall {
     /// Keeps the manager's status line current, a little behind.
     async fn report(&self) {
         let mut counts = self.census.watch();
+        let mut told = self.status();
         while counts.changed().await.is_ok() {
-            notify::status(&self.status());
-            sleep(limits::STATUS_INTERVAL).await;
+            let now = self.status();
+            if now != told {
+                notify::status(&now);
+                told = now;
+                sleep(limits::STATUS_INTERVAL).await;
+            }
         }
     }
 }
@@ -230,7 +235,7 @@ fn affordable(asked: Option<u32>) -> u32 {
         current: limit.maximum,
         ..limit
     };
-    if setrlimit(Resource::Nofile, raised.clone()).is_ok() {
+    if setrlimit(Resource::Nofile, raised).is_ok() {
         limit = raised;
     }
     let files = limit.current.unwrap_or(u64::MAX);

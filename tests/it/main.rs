@@ -1,1 +1,27 @@
-//! placeholder
+//! Tests of the program from outside, as its users meet it: through its command line and its sockets.
+//!
+//! `BRIDGE_UNDER_TEST=theirs` runs them against Python's websockify, found in `WEBSOCKIFY_PYTHON`.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test is the bridge's client, its target and its administrator at once"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as expected"
+)]
+#![allow(
+    clippy::print_stderr,
+    reason = "a failed test shows what the bridge said"
+)]
+
+mod backend; // targets for the bridge: echo, say, hear, reset
+mod bridge; // a bridge as a child process, ready to be connected to
+mod compat; // what websockify does, asked of both programs
+mod demo; // --demo without a browser
+mod ending; // signals, timeouts, readiness, the record of a session
+mod heartbeat; // dead clients and live ones
+mod inherited; // sockets from systemd and inetd
+mod limits; // connections, descriptors, request heads
+mod process; // a child's output, notices and end, as events that a test waits for
+mod targets; // ways to a target
+mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

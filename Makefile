@@ -1,0 +1,46 @@
+# The two commands for a newcomer are `make demo` and `make test`: each installs what it needs on
+# Debian 12 or newer. `make build && sudo make install` is for who keeps it.
+
+PREFIX ?= /usr/local
+PORT ?= 6080
+
+CARGO ?= cargo
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+
+BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
+SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
+
+.PHONY: build demo test check install clean help
+
+build: $(BRIDGE)
+
+$(BRIDGE): $(SOURCES)
+	@tools/setup-build.sh
+	$(CARGO) build --release --locked
+	@touch $@ # cargo keeps a program that would come out the same, with its old time
+
+demo: build
+	@echo 'The demo: http://localhost:$(PORT)/ (Ctrl-C ends it)'
+	@exec $(BRIDGE) --demo $(PORT)
+
+test:
+	@tools/test.sh
+
+check:
+	@tools/check.sh
+
+install: $(BRIDGE)
+	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
+
+clean:
+	$(CARGO) clean
+	rm -rf target tests/browser/node_modules
+
+help:
+	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
+	@echo 'make test     run every test, also against Python websockify'
+	@echo 'make build    build the bridge for use: $(BRIDGE)'
+	@echo 'make install  copy it to PREFIX/bin (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make check    format, lints, dependencies, shell scripts'
+	@echo 'make clean    remove what was built and fetched'

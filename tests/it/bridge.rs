@@ -1,0 +1,170 @@
+//! A bridge as a child process: our program, or Python's websockify in its place.
+
+use std::env;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::process::Process;
+
+/// How often a start is tried again when somebody else took the free port first.
+const TRIES: usize = 5;
+
+/// The program that the tests run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Ours,
+    Theirs,
+}
+
+impl Program {
+    /// What `BRIDGE_UNDER_TEST` asks for: `ours`, which is also the default, or `theirs`.
+    pub(crate) fn under_test() -> Self {
+        match env::var("BRIDGE_UNDER_TEST").as_deref() {
+            Err(_) | Ok("ours") => Self::Ours,
+            Ok("theirs") => Self::Theirs,
+            Ok(other) => panic!("BRIDGE_UNDER_TEST is ours or theirs, not {other}"),
+        }
+    }
+
+    /// The program without arguments, and without anything that this process inherited for it.
+    fn command(self) -> Command {
+        let path = match self {
+            Self::Ours => env!("CARGO_BIN_EXE_websockify").into(),
+            Self::Theirs => env::var_os("WEBSOCKIFY_PYTHON").unwrap_or("websockify".into()),
+        };
+        let mut command = Command::new(path);
+        let ours = |name: &OsString| name.to_string_lossy().starts_with("WEBSOCKIFY_");
+        for (name, _) in env::vars_os().filter(|(name, _)| ours(name)) {
+            command.env_remove(name);
+        }
+        for name in [
+            "LISTEN_FDS",
+            "LISTEN_PID",
+            "LISTEN_FDNAMES",
+            "NOTIFY_SOCKET",
+        ] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+/// A running bridge; it ends with this value. Its output and its end are its [`Process`]'s.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    process: Process,
+    port: u16,
+    _notify: TempDir,
+}
+
+impl Bridge {
+    /// Starts a bridge on a free port to `target` and returns when it is ready.
+    pub(crate) fn to(target: &(impl ToString + ?Sized)) -> Self {
+        Self::start(&["127.0.0.1:{port}", &target.to_string()])
+    }
+
+    /// Starts a bridge with `{port}` in its arguments replaced by a free port and returns when it
+    /// is ready: when ours said so to its service manager, and theirs in its log.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with(args, |command| command)
+    }
+
+    /// Like [`Bridge::start`], for a command that `prepare` has given more than arguments.
+    pub(crate) fn start_with(
+        args: &[&str],
+        prepare: impl Fn(&mut Command) -> &mut Command,
+    ) -> Self {
+        for _ in 0..TRIES {
+            let bridge = Self::spawn_with(args, &prepare);
+            let ready = bridge.wait_until("sign of readiness", |seen| {
+                let ready = match Program::under_test() {
+                    Program::Ours => seen.notices.lines().any(|line| line == "READY=1"),
+                    Program::Theirs => seen.stderr.contains("  - proxying from "),
+                };
+                (ready || seen.status.is_some()).then_some(ready)
+            });
+            if ready {
+                return bridge;
+            }
+            let stderr = bridge.stderr();
+            assert!(
+                stderr.contains("in use"),
+                "the bridge ended at its start: {stderr}"
+            );
+        }
+        panic!("no free port in {TRIES} tries");
+    }
+
+    /// Like [`Bridge::start`], by way of another program that ends in becoming it.
+    pub(crate) fn start_under(wrapper: &[&str], args: &[&str]) -> Self {
+        Self::start_with(args, |command| {
+            let inner = std::mem::replace(command, Command::new(wrapper[0]));
+            command
+                .args(&wrapper[1..])
+                .arg(inner.get_program())
+                .args(inner.get_args())
+                .stdin(Stdio::null());
+            for (name, value) in inner.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command
+        })
+    }
+
+    /// Starts a bridge that is not expected to become ready, such as one with wrong options.
+    pub(crate) fn spawn(args: &[&str]) -> Self {
+        Self::spawn_with(args, |command| command)
+    }
+
+    fn spawn_with(args: &[&str], prepare: impl Fn(&mut Command) -> &mut Command) -> Self {
+        let program = Program::under_test();
+        let port = free_port();
+        let args = args
+            .iter()
+            .map(|arg| arg.replace("{port}", &port.to_string()));
+        let mut command = program.command();
+        prepare(command.args(args));
+        let notify = tempfile::tempdir().unwrap();
+        let path = (program == Program::Ours).then(|| notify.path().join("notify"));
+        Self {
+            process: Process::spawn(&mut command, path),
+            port,
+            _notify: notify,
+        }
+    }
+
+    /// The free port that took the place of `{port}`.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// That port on the IPv4 loopback.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+}
+
+impl Deref for Bridge {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// A port that nobody listens on; another process may take it before the bridge does.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}

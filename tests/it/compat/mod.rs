@@ -1,0 +1,63 @@
+//! What websockify does, asked of both programs.
+//!
+//! A test without a word about differences holds for both. Where they differ on purpose, it says so
+//! with [`differs`], and docs/COMPAT.md tells the reader what and why.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bridge::Program;
+
+mod cli; // options, their order and spelling, exit statuses
+mod closing; // who says goodbye, in which words, and what still arrives
+mod flow; // slow and stalled peers
+mod frames; // every kind of frame, right and wrong
+mod handshake; // the upgrade
+mod http; // --web, and answers without it
+mod listen; // where the bridge listens and what it connects to
+mod sessions; // --run-once, --timeout, --heartbeat, --traffic
+
+const TABLE: &str = include_str!("../../../docs/COMPAT.md");
+
+/// What to expect of the program under test where the two differ on purpose. `row` names the
+/// difference in docs/COMPAT.md; a difference that is not told there fails its test.
+fn differs<T>(row: &str, theirs: T, ours: T) -> T {
+    assert!(
+        TABLE.contains(&format!("| `{row}` |")),
+        "docs/COMPAT.md has no row {row}"
+    );
+    match Program::under_test() {
+        Program::Ours => ours,
+        Program::Theirs => theirs,
+    }
+}
+
+fn theirs() -> bool {
+    Program::under_test() == Program::Theirs
+}
+
+/// Each row of the table has its number in turn, and a test that asks for it.
+#[test]
+fn every_row_is_tested() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/compat");
+    let files = fs::read_dir(folder).unwrap();
+    let tests: String = files
+        .map(|f| fs::read_to_string(f.unwrap().path()).unwrap())
+        .collect();
+    let rows = TABLE
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(" | `"));
+    for (n, row) in (1..).zip(rows) {
+        let mut cells = row.split(" | ");
+        assert_eq!(
+            cells.next(),
+            Some(format!("| {n}").as_str()),
+            "number of {row}"
+        );
+        let name = cells.next().unwrap().trim_matches('`');
+        assert!(
+            tests.contains(&format!("\"{name}\"")),
+            "no test of row {name}"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Sockets that a service manager passes, handed over by systemd's own `systemd-socket-activate`,
+//! and the one that inetd leaves on standard input.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+
+use crate::backend;
+use crate::bridge::free_port;
+use crate::process::Process;
+use crate::wire::{Frame, Wire, Ws};
+
+const OURS: &str = env!("CARGO_BIN_EXE_websockify");
+
+/// Our program with `args`, under sockets that systemd-socket-activate opens and passes when the
+/// first client comes.
+fn activated(sockets: &[&str], args: &[&str]) -> Process {
+    let mut command = Command::new("systemd-socket-activate");
+    command
+        .args(sockets)
+        .arg(OURS)
+        .args(args)
+        .stdin(Stdio::null());
+    let process = Process::spawn(&mut command, None);
+    let listening = sockets
+        .iter()
+        .filter(|arg| arg.starts_with("--listen"))
+        .count();
+    process.wait_until("listening sockets", |seen| {
+        (seen.stderr.matches("Listening on").count() == listening).then_some(())
+    });
+    process
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[test]
+fn a_client_that_came_before_the_program_is_served() {
+    let port = free_port();
+    let bridge = activated(
+        &[&format!("--listen=127.0.0.1:{port}")],
+        &[&backend::echo().to_string()],
+    );
+    Ws::open(local(port)).expect_echo("activated");
+    bridge.wait_for_line(|line| line == format!("listening on 127.0.0.1:{port}"));
+    // Unlike a socket of our own, it goes on listening after us: nothing to remove.
+    bridge.terminate();
+    assert!(bridge.wait().success());
+}
+
+#[test]
+fn several_sockets_of_both_kinds_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let (one, other) = (free_port(), free_port());
+    let _bridge = activated(
+        &[
+            &format!("--listen=127.0.0.1:{one}"),
+            &format!("--listen=127.0.0.1:{other}"),
+            &format!("--listen={}", path.display()),
+            "--fdname=web:admin:proxy",
+        ],
+        &[&backend::echo().to_string()],
+    );
+    Ws::open(local(one)).expect_echo("one");
+    Ws::open(local(other)).expect_echo("other");
+    Ws::upgrade(Wire::connect_unix(&path)).expect_echo("unix");
+}
+
+#[test]
+fn a_command_line_with_a_port_works_under_a_socket_unit_as_it_is() {
+    let port = free_port();
+    let target = backend::echo().to_string();
+    let bridge = activated(&[&format!("--listen=127.0.0.1:{port}")], &["6080", &target]);
+    Ws::open(local(port)).expect_echo("both");
+    bridge.wait_for_line(|line| line == format!("listening on 127.0.0.1:{port}"));
+    assert_eq!(bridge.stderr().matches("listening on").count(), 1);
+}
+
+#[test]
+fn a_datagram_socket_is_refused_by_its_name() {
+    let port = free_port();
+    let bridge = activated(
+        &[
+            &format!("--listen=127.0.0.1:{port}"),
+            "--datagram",
+            "--fdname=wrong",
+        ],
+        &["localhost:1"],
+    );
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.send_to(b"wake up", local(port)).unwrap();
+    bridge.wait_for_line(|line| line.contains("'wrong' is a datagram socket"));
+    assert_eq!(bridge.wait().code(), Some(1));
+}
+
+/// Our program with `socket` for its standard input.
+fn from_inetd(socket: impl Into<OwnedFd>, args: &[&str]) -> Process {
+    let mut command = Command::new(OURS);
+    command
+        .arg("--inetd")
+        .args(args)
+        .stdin(Stdio::from(socket.into()));
+    Process::spawn(&mut command, None)
+}
+
+#[test]
+fn inetd_waits_with_a_listening_socket_of_any_family() {
+    let target = backend::echo().to_string();
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _bridge = from_inetd(listener, &[&target]);
+        Ws::open(address).expect_echo(address.to_string());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _bridge = from_inetd(UnixListener::bind(&path).unwrap(), &[&target]);
+    Ws::upgrade(Wire::connect_unix(&path)).expect_echo("unix");
+}
+
+#[test]
+fn inetd_nowait_passes_one_client_and_the_program_ends_with_it() {
+    let target = backend::echo().to_string();
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (passed, _) = listener.accept().unwrap();
+    let bridge = from_inetd(passed, &[&target]);
+    let mut client = Ws::upgrade(Wire::over(client));
+    client.expect_echo("over TCP");
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    assert_eq!(bridge.wait().code(), Some(0));
+
+    let (client, passed) = UnixStream::pair().unwrap();
+    let bridge = from_inetd(passed, &[&target]);
+    let mut client = Ws::upgrade(Wire::over(TcpStream::from(OwnedFd::from(client))));
+    client.expect_echo("over a Unix socket");
+    drop(client);
+    assert_eq!(bridge.wait().code(), Some(0));
+}
+
+#[test]
+fn inetd_without_a_socket_is_refused() {
+    let file = tempfile::tempfile().unwrap();
+    let bridge = from_inetd(file, &["localhost:1"]);
+    assert_eq!(bridge.wait().code(), Some(1));
+    assert!(
+        bridge
+            .stderr()
+            .contains("standard input is not a TCP or Unix stream socket")
+    );
+}

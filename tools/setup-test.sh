@@ -1,0 +1,62 @@
+#!/bin/sh
+# Installs what the tests need beside the build: Debian's packages for the machine, Python's and
+# Node's into the checkout. Does nothing where it is there.
+set -eu
+root=$(readlink -f -- "$(dirname -- "$0")/..")
+# shellcheck source=tools/packages.sh
+. "$root/tools/packages.sh"
+
+# A real browser, a real VNC server with something to show, and noVNC between them.
+want chromium chromium
+want Xvnc tigervnc-standalone-server
+want /usr/share/novnc/utils/novnc_proxy novnc
+want xterm xterm
+want /usr/share/fonts/X11/misc xfonts-base
+want xsetroot x11-xserver-utils
+want ps procps # novnc_proxy watches its bridge with it
+want setpriv util-linux
+# Clients, and what passes sockets as the service manager does.
+want curl curl
+want node nodejs
+want npm npm
+want systemd-socket-activate systemd
+want shellcheck shellcheck
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    missing="$missing python3 python3-venv"
+fi
+# Debian has its format and lint tools in packages of their own, beside the Rust they are made for.
+if command -v dpkg-query >/dev/null; then
+    case $(dpkg-query -S "$(command -v cargo)" 2>/dev/null) in
+    cargo-web:*)
+        want rustfmt rustfmt-web
+        want cargo-clippy rust-web-clippy
+        ;;
+    cargo:*)
+        want rustfmt rustfmt
+        want cargo-clippy rust-clippy
+        ;;
+    esac
+fi
+install_missing 'run the tests'
+
+# same FILE STAMP: whether what is installed is what FILE asks for now.
+same() { cmp -s "$1" "$2"; }
+
+python=$root/target/python
+if ! same "$root/tools/requirements.txt" "$python/installed" ||
+    ! "$python/bin/python" -c '' 2>/dev/null; then
+    echo 'Python packages for the tests, into target/python:'
+    rm -rf "$python"
+    python3 -m venv "$python"
+    "$python/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --requirement "$root/tools/requirements.txt"
+    cp "$root/tools/requirements.txt" "$python/installed"
+fi
+
+browser=$root/tests/browser
+if [ -e "$browser/package-lock.json" ] &&
+    ! same "$browser/package-lock.json" "$browser/node_modules/installed"; then
+    echo 'Node packages for the tests, into tests/browser/node_modules:'
+    (cd "$browser" && npm ci --no-audit --no-fund)
+    cp "$browser/package-lock.json" "$browser/node_modules/installed"
+fi
