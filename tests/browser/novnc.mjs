@@ -6,13 +6,16 @@
 
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { check, connectionsTo, run, step } from './rig.mjs';
 
+// Node 18, which Debian 12 has, does not know import.meta.dirname.
+const HERE = fileURLToPath(new URL('.', import.meta.url));
 const { values: options } = parseArgs({
   options: {
     bridge: { type: 'string' },
-    novnc: { type: 'string', default: join(import.meta.dirname, 'node_modules/@novnc/novnc') },
+    novnc: { type: 'string', default: join(HERE, 'node_modules/@novnc/novnc') },
     cert: { type: 'string' },
     shots: { type: 'string' },
   },
@@ -103,7 +106,7 @@ function website(rig) {
   check(existsSync(join(options.novnc, 'core/rfb.js')), `no noVNC in ${options.novnc}: neither vnc_lite.html nor core/rfb.js`);
   // Copies, not links: a careful web server does not follow links out of its folder.
   const folder = join(rig.folder, 'web');
-  cpSync(join(import.meta.dirname, 'page'), folder, { recursive: true });
+  cpSync(join(HERE, 'page'), folder, { recursive: true });
   for (const part of ['core', 'vendor']) cpSync(join(options.novnc, part), join(folder, part), { recursive: true });
   return { folder, page: 'index.html' };
 }

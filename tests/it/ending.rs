@@ -193,3 +193,39 @@ fn idle_timeout_counts_from_the_last_connection() {
         left.elapsed()
     );
 }
+
+/// The journal reads the priority of a line from its front, and only the journal does.
+#[test]
+fn lines_carry_their_priority_where_the_journal_reads_them() {
+    use std::os::unix::fs::MetadataExt;
+    let (target, _refusing) = backend::refuse();
+    for journal in [true, false] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let found = file.as_file().metadata().unwrap();
+        let inode = found.ino() + u64::from(!journal);
+        let bridge = Bridge::start_under(
+            &[
+                "env",
+                &format!("JOURNAL_STREAM={}:{inode}", found.dev()),
+                "sh",
+                "-c",
+                &format!("exec \"$@\" 2>{}", file.path().display()),
+                "sh",
+            ],
+            &["127.0.0.1:{port}", &target.to_string()],
+        );
+        let mut client = Ws::open(bridge.addr());
+        client.close();
+        client.send(&Frame::close(1011, ""));
+        bridge.terminate();
+        bridge.wait();
+        let log = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<&str> = log
+            .lines()
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
+        let expected = ["<6>listening", "<6>bridging", "<4>cannot", "<6>session"];
+        let plain = expected.map(|line| &line[3..]);
+        assert_eq!(lines, if journal { expected } else { plain }, "{log}");
+    }
+}

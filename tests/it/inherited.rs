@@ -154,3 +154,20 @@ fn inetd_without_a_socket_is_refused() {
             .contains("standard input is not a TCP or Unix stream socket")
     );
 }
+
+/// A restarted service finds what it stored with the manager among its sockets.
+#[test]
+fn a_descriptor_that_does_not_listen_is_no_door() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut command = Command::new("sh");
+    let pass = "exec 3<&0 4</dev/null 0</dev/null; \
+                LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=web:session-1 exec \"$@\"";
+    command
+        .args(["-c", pass, "sh", OURS, &backend::echo().to_string()])
+        .stdin(Stdio::from(OwnedFd::from(listener)));
+    let bridge = Process::spawn(&mut command, None);
+    bridge
+        .wait_for_line(|line| line == "inherited descriptor 'session-1' does not listen: left out");
+    Ws::open(address).expect_echo("by the other one");
+}
