@@ -39,11 +39,15 @@ pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
 
-/// Time for a client to answer our close frame (RFC 6455, 7.1.1). The session is over for its
-/// users by then; a second would do on most links.
+/// Time for a client that broke the protocol, or that we leave, to answer our close frame
+/// (RFC 6455, 7.1.1), counted from the last bytes it took. A second would do on most links.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// What a target may still say after its client said goodbye. Long enough for the rest of an
+/// The same after the target's end of file: our close frame stands behind the target's last
+/// bytes, and a slow client may have megabytes of them to read first, in the kernel's buffers.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(60);
+
+/// What a target may still say after its client said goodbye and it took the last bytes. Long enough for the rest of an
 /// answer, shorter than the time a browser waits for its close frame.
 pub const LINGER_TIME: Duration = Duration::from_secs(5);
 

@@ -20,6 +20,8 @@ pub const NO_STATUS: u16 = 1005;
 pub const ABNORMAL: u16 = 1006;
 
 impl Close {
+    /// The connection ended without a close frame.
+    pub const NONE: Self = Self::new(ABNORMAL, "");
     /// The target ended its stream and all of it was delivered.
     pub const TARGET_CLOSED: Self = Self::new(1000, "Target closed");
     /// We are going away.

@@ -21,6 +21,7 @@ mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
+mod last_bytes; // nothing is lost at an end, and little is held before it
 mod limits; // connections, descriptors, request heads
 mod process; // a child's output, notices and end, as events that a test waits for
 mod real; // browsers, noVNC and other programs, unmodified

@@ -149,7 +149,7 @@ fn shrink(stream: &TcpStream) {
 }
 
 /// The memory that a process and its children have to themselves, in bytes.
-fn memory(pid: i32) -> usize {
+pub(crate) fn memory(pid: i32) -> usize {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let pss = rollup
         .lines()

@@ -10,7 +10,7 @@ use crate::bridge::Program;
 
 mod cli; // options, their order and spelling, exit statuses
 mod closing; // who says goodbye, in which words, and what still arrives
-mod flow; // slow and stalled peers
+pub(crate) mod flow; // slow and stalled peers
 mod frames; // every kind of frame, right and wrong
 mod handshake; // the upgrade
 mod http; // --web, and answers without it

@@ -19,16 +19,17 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::{ClosedBy, Summary, traffic, traffic_legend};
 use crate::stream::Stream;
-use crate::websocket::close::{ABNORMAL, Close};
+use crate::websocket::close::Close;
 use crate::websocket::decoder::{Decoder, End};
 use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
 
+mod ending;
 mod unsent;
 
 use unsent::Unsent;
@@ -369,7 +370,11 @@ impl Relay {
         };
         let before = self.to_target.len();
         let flushed = self.to_target.poll_flush(target, cx);
-        self.from_client += (before - self.to_target.len()) as u64;
+        let taken = before - self.to_target.len();
+        self.from_client += taken as u64;
+        if taken > 0 {
+            self.target_took_some();
+        }
         if matches!(flushed, Poll::Ready(Err(_))) {
             self.to_target = Unsent::default();
         }
@@ -379,109 +384,15 @@ impl Relay {
     fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
         let flushed = self.to_client.poll_flush(&mut self.client, cx);
-        self.heard |= stalled && self.to_client.len() < before;
+        if stalled && self.to_client.len() < before {
+            self.client_took_some();
+        }
         match flushed {
             Poll::Ready(Ok(())) => self.pongs = 0,
             Poll::Ready(Err(_)) => self.client_gone(),
             Poll::Pending => return Poll::Pending,
         }
         Poll::Ready(())
-    }
-
-    /// The client's close frame: its own goodbye, or the answer to ours.
-    fn client_closed(&mut self, close: Close) {
-        if self.end.is_none() {
-            self.end = Some((close, ClosedBy::Client));
-            self.set_timer(limits::LINGER_TIME);
-        }
-        self.up = Up::Finishing { drain: false };
-    }
-
-    /// The client's end of file, without a close frame unless ours was there first.
-    fn client_ended(&mut self) {
-        let close = Close {
-            code: ABNORMAL,
-            reason: "".into(),
-        };
-        self.client_closed(close);
-    }
-
-    /// The client's socket takes nothing any more.
-    fn client_gone(&mut self) {
-        if self.end.is_none() {
-            self.end = Some((
-                Close {
-                    code: ABNORMAL,
-                    reason: "".into(),
-                },
-                ClosedBy::Client,
-            ));
-            self.set_timer(limits::LINGER_TIME);
-        }
-        self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
-        self.to_client = Unsent::default();
-        self.down = Down::Done;
-    }
-
-    /// Sends our close frame: the first word, or the answer to the client's.
-    fn begin_close(&mut self, close: Close, by: ClosedBy, end_of_file: bool) {
-        if self.down != Down::Open {
-            return;
-        }
-        let (said, end_of_file) = match &self.end {
-            Some((clients, _)) => (clients.clone(), true),
-            None => (close.clone(), end_of_file),
-        };
-        if said.code != ABNORMAL {
-            let mut frame = Vec::new();
-            frame::append(&mut frame, Opcode::Close, &said.payload());
-            self.to_client.push(&frame);
-        }
-        self.end.get_or_insert((close, by));
-        self.down = Down::Closing { end_of_file };
-        self.set_timer(limits::CLOSE_TIME);
-    }
-
-    fn set_timer(&mut self, after: Duration) {
-        let at = Instant::now() + after;
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(sleep_until(at))),
-        }
-    }
-
-    /// Ready when the session's last moment has come.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(timer) = &mut self.timer {
-            ready!(timer.as_mut().poll(cx));
-            match (&self.end, self.down) {
-                // The target had its time to finish.
-                (Some(_), Down::Open) => {
-                    self.begin_close(Close::TARGET_CLOSED, ClosedBy::Client, true);
-                }
-                (Some(_), _) => return Poll::Ready(()),
-                (None, _) => self.beat(),
-            }
-        }
-        Poll::Pending
-    }
-
-    /// Pings the client, or gives up on one that did not answer the last ping. While the target
-    /// keeps us from reading the client, its answer may be waiting unread.
-    fn beat(&mut self) {
-        let Some(interval) = self.settings.heartbeat else {
-            self.timer = None;
-            return;
-        };
-        if !self.heard && self.to_target.is_empty() {
-            self.begin_close(Close::NO_PONG, ClosedBy::Server, true);
-            return;
-        }
-        self.heard = false;
-        let mut ping = Vec::new();
-        frame::append(&mut ping, Opcode::Ping, b"");
-        self.to_client.push(&ping);
-        self.set_timer(interval);
     }
 
     fn summary(self) -> Summary {
