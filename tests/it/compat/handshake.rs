@@ -252,7 +252,11 @@ fn header_case() {
     let bridge = Bridge::to(&backend::echo());
     let mut wire = Wire::connect(bridge.addr());
     wire.send(format!("{UPGRADE}\r\n"));
-    let wanted = differs("header-case", "Sec-WebSocket-Accept", "Sec-Websocket-Accept");
+    let wanted = differs(
+        "header-case",
+        "Sec-WebSocket-Accept",
+        "Sec-Websocket-Accept",
+    );
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.extend(wire.take(1).unwrap());
