@@ -96,7 +96,8 @@ async fn serve(service: Service, doors: Vec<Door>, files: Option<Files>) -> Resu
         }
     }
     log::info!("bridging to {}", hall.context.target);
-    notify::ready(&hall.status());
+    let status = hall.status();
+    notify::ready(&status);
 
     let mut counts = hall.census.watch();
     let only_one = doorkeepers.is_empty();
@@ -111,7 +112,7 @@ async fn serve(service: Service, doors: Vec<Door>, files: Option<Files>) -> Resu
     let why = tokio::select! {
         why = ends => Some(why),
         () = signals.next() => None,
-        () = hall.report() => None,
+        () = hall.report(status) => None,
     };
     // First nobody new, then the farewell: who comes now finds the next server, or none.
     doorkeepers.shutdown().await;
@@ -198,16 +199,17 @@ impl Hall {
         )
     }
 
-    /// Keeps the manager's status line current, a little behind.
-    async fn report(&self) {
+    /// Keeps the manager's status line current, a little behind; it was `told` one already.
+    async fn report(&self, mut told: String) {
         let mut counts = self.census.watch();
-        let mut told = self.status();
-        while counts.changed().await.is_ok() {
+        loop {
             let now = self.status();
             if now != told {
                 notify::status(&now);
                 told = now;
                 sleep(limits::STATUS_INTERVAL).await;
+            } else if counts.changed().await.is_err() {
+                return;
             }
         }
     }
