@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-/// One read from a socket. Large enough that a bulk transfer pays for few system calls; it is one
-/// buffer for each worker thread, not for each session, so its size costs nothing per client.
+/// One read from a socket. Large enough that a bulk transfer pays for few system calls. The buffer
+/// is one for each worker thread; a session holds only what the other side did not take of its last
+/// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
-/// What one session may move before it lets others on its thread run: a few reads, so that a bulk
-/// transfer does not add more than about a millisecond to a neighbour's round trip.
+/// What one session may read before it lets others on its thread run, whatever it makes of it: a
+/// flood of empty frames is work, too. A few reads, so that a bulk transfer does not add more than
+/// about a millisecond to a neighbour's round trip.
 pub const FAIR_SHARE: usize = 4 * CHUNK;
+
+/// Tasks that a thread runs before it looks for new events. tokio's own 61 is for short tasks: of
+/// ours each may run for a whole [`FAIR_SHARE`].
+pub const EVENT_INTERVAL: u32 = 4;
 
 /// Pongs that may wait for a client that does not read. Beyond it we stop reading that client
 /// until it does, so a flood of pings costs the flooder and nobody else.

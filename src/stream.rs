@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -33,13 +34,24 @@ impl Stream {
     /// Lets the peer leave what we send unread for as long as it likes: see
     /// [`crate::limits::ANSWER_UNREAD_TIME`].
     pub fn forget_answer_deadline(&self) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref(),
-        };
-        if let Socket::Tcp(stream) = socket {
+        if let Socket::Tcp(stream) = self.socket() {
             // It fails only on a socket that is gone, which the next read will say.
             let _ = SockRef::from(stream).set_tcp_user_timeout(None);
+        }
+    }
+
+    /// Whether the peer has ended its side or is gone, also behind bytes that nobody has read yet.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        let mut asked = [PollFd::new(self.socket(), PollFlags::RDHUP)];
+        let now = Timespec::default();
+        poll(&mut asked, Some(&now)).is_ok_and(|changed| changed > 0)
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref(),
         }
     }
 }

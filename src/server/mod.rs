@@ -53,6 +53,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
+        .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
     let served = runtime.block_on(serve(config.service, doors, material));
