@@ -94,7 +94,7 @@ pub const CONNECTIONS_PER_ADDRESS: u32 = 256;
 /// answer costs a descriptor until it is read.
 pub const REFUSALS_AT_ONCE: u32 = 64;
 
-/// How long a refused client may take to read its answer.
+/// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// Descriptors kept back for listeners, files, name look-ups and the log.

@@ -40,6 +40,8 @@ impl fmt::Debug for Password {
 /// A certificate that can be used: its key fits and it is valid today.
 #[derive(Debug)]
 pub struct Certificate {
+    /// Where it was found.
+    pub path: PathBuf,
     /// The end certificate first, as it is sent.
     pub chain: Vec<X509>,
     /// Its key.
@@ -165,6 +167,7 @@ impl Certificate {
         let key_path = pair.key.as_ref().unwrap_or(&pair.certificate);
         let key = read_key(key_path, password)?;
         let certificate = Self {
+            path: pair.certificate.clone(),
             names: names(&chain[0]),
             chain,
             key,

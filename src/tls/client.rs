@@ -9,7 +9,7 @@ use openssl::ssl::{SslConnector, SslMethod, SslMode, SslVerifyMode};
 use tokio_openssl::SslStream;
 
 use super::certificate::{Certificate, Pair, Password};
-use super::{explain, server};
+use super::{explain, reasons, server};
 use crate::stream::{Socket, Stream};
 
 /// What the options say about TLS towards the target.
@@ -41,7 +41,7 @@ impl Client {
     /// # Errors
     /// One sentence that names the file.
     pub fn load(options: &Options) -> Result<Self, String> {
-        let failed = |error: ErrorStack| format!("--ssl-target: {error}");
+        let failed = |error: ErrorStack| format!("--ssl-target: {}", reasons(&error));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
         builder.set_mode(SslMode::RELEASE_BUFFERS);
         if let Some(path) = &options.authorities {
@@ -52,7 +52,7 @@ impl Client {
             let password = options.password.as_ref().map(Password::read).transpose()?;
             let certificate = Certificate::load(pair, password.as_deref())
                 .map_err(|fault| fault.replace("--cert", "--ssl-target-cert"))?;
-            server::install(&mut builder, &certificate).map_err(failed)?;
+            server::install(&mut builder, &certificate, "--ssl-target-cert")?;
         }
         if options.insecure {
             builder.set_verify(SslVerifyMode::NONE);

@@ -9,10 +9,11 @@ mod server;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
 
+use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslVersion};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
 
@@ -113,10 +114,13 @@ impl Tls {
             Ssl::new(&context)?
         };
         let mut stream = Box::pin(SslStream::new(ssl, socket)?);
-        let shaking = Pin::new(&mut stream).get_mut().as_mut().accept();
-        match timeout(limits::TLS_HANDSHAKE_TIME, shaking).await {
+        match timeout(limits::TLS_HANDSHAKE_TIME, stream.as_mut().accept()).await {
             Ok(Ok(())) => Ok(Stream::Tls(stream)),
-            Ok(Err(error)) => Err(io::Error::other(explain(&error, stream.ssl()))),
+            Ok(Err(error)) => {
+                let reason = explain(&error, stream.ssl());
+                let _ = timeout(limits::REFUSAL_TIME, let_go(stream.get_mut())).await;
+                Err(io::Error::other(reason))
+            }
             Err(_) => Err(io::Error::other("the handshake took too long")),
         }
     }
@@ -130,26 +134,35 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// Reads what a refused client has sent on meanwhile, so that closing does not take back the alert
+/// that tells it why.
+async fn let_go(socket: &mut Socket) -> io::Result<()> {
+    socket.shutdown().await?;
+    let mut rest = [0; 1024];
+    while socket.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
 /// OpenSSL's reason in its own words, and what a certificate's verification had to say.
 fn explain(error: &openssl::ssl::Error, ssl: &openssl::ssl::SslRef) -> String {
-    let verified = ssl.verify_result();
-    let reasons: Vec<&str> = error
-        .ssl_error()
-        .map(|stack| {
-            stack
-                .errors()
-                .iter()
-                .filter_map(openssl::error::Error::reason)
-                .collect()
-        })
-        .unwrap_or_default();
-    let mut text = match (reasons.is_empty(), error.io_error()) {
-        (false, _) => reasons.join(", "),
-        (true, Some(error)) => error.to_string(),
-        (true, None) => "the peer left".to_owned(),
+    let mut text = match (error.ssl_error(), error.io_error()) {
+        (Some(stack), _) if !stack.errors().is_empty() => reasons(stack),
+        (_, Some(error)) => error.to_string(),
+        (_, None) => "the peer left".to_owned(),
     };
+    let verified = ssl.verify_result();
     if verified != openssl::x509::X509VerifyResult::OK {
         text = format!("{text} ({})", verified.error_string());
     }
     text
+}
+
+/// OpenSSL's reasons without the numbers and places in its source.
+fn reasons(stack: &ErrorStack) -> String {
+    let reasons: Vec<&str> = stack
+        .errors()
+        .iter()
+        .filter_map(openssl::error::Error::reason)
+        .collect();
+    reasons.join(", ")
 }
