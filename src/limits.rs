@@ -29,6 +29,10 @@ pub const CERTIFICATE_DAYS: u32 = 14;
 /// is a few stat(2) calls, and follows links and renames wherever the renewal put the new files.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long files that have changed must stay as they are before they are read: a renewal writes
+/// several, within moments.
+pub const RELOAD_SETTLED: Duration = Duration::from_secs(1);
+
 /// Size of a whole request head, above which it is refused as soon as hyper looks: what one more
 /// read brought may pass. Browsers with many cookies stay below 16 KiB.
 pub const REQUEST_HEAD_SIZE: usize = 32 * 1024;

@@ -38,6 +38,14 @@ impl Relay {
         self.down = Down::Done;
     }
 
+    /// The target's connection broke, for a reason if TLS gave one.
+    pub(super) fn lose_target(&mut self, fault: Option<&str>) {
+        if self.end.is_none() {
+            self.fault = fault.map(Into::into);
+        }
+        self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false);
+    }
+
     /// Sends our close frame: the first word, or the answer to the client's.
     pub(super) fn begin_close(&mut self, close: Close, by: ClosedBy, end_of_file: bool) {
         if self.down != Down::Open {

@@ -76,6 +76,8 @@ pub struct Relay {
     down: Down,
     /// Why the session ends, once it does.
     end: Option<(Close, ClosedBy)>,
+    /// What TLS said when it lost the target.
+    fault: Option<Box<str>>,
     /// The next heartbeat while the session lives, its last moment once it ends.
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the client gave a sign of life since the last ping.
@@ -150,6 +152,7 @@ impl Relay {
             up: Up::Open,
             down: Down::Open,
             end: None,
+            fault: None,
             timer: None,
             heard: true,
             settings,
@@ -341,8 +344,13 @@ impl Relay {
                 return Poll::Pending;
             };
             match ready!(read(target, cx, payload)) {
+                Ok(0) if target.is_cut_off() => self.lose_target(Some(CUT_OFF)),
                 Ok(0) => self.begin_close(Close::TARGET_CLOSED, ClosedBy::Target, false),
-                Err(_) => self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false),
+                Err(error) => {
+                    // The kernel's reset says no more than the close reason does; TLS may.
+                    let fault = Some(error.to_string()).filter(|_| error.raw_os_error().is_none());
+                    self.lose_target(fault.as_deref());
+                }
                 Ok(size) => {
                     self.for_client += size as u64;
                     let header = frame::write_before(room, Opcode::Binary, size);
@@ -403,9 +411,13 @@ impl Relay {
             duration: self.began.elapsed(),
             close,
             closed_by,
+            fault: self.fault,
         }
     }
 }
+
+/// What the record says of a target whose TLS ended without its goodbye.
+const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
     let mut room = ReadBuf::new(room);

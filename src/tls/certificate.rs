@@ -64,20 +64,15 @@ pub fn load(options: &Options) -> Result<Vec<Certificate>, String> {
 }
 
 /// Every file that matters to [`load`] now.
-#[must_use]
-pub fn files(options: &Options) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for pair in &options.certificates {
-        files.push(pair.certificate.clone());
-    }
-    for pair in pairs(&options.certificates).unwrap_or_default() {
+pub(super) fn files(given: &[Pair], password: Option<&Password>) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = given.iter().map(|pair| pair.certificate.clone()).collect();
+    for pair in pairs(given).unwrap_or_default() {
         files.push(pair.certificate);
         files.extend(pair.key);
     }
-    if let Some(Password::File(path)) = &options.password {
+    if let Some(Password::File(path)) = password {
         files.push(path.clone());
     }
-    files.extend(options.authorities.clone());
     files
 }
 

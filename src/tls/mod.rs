@@ -2,6 +2,7 @@
 //! context of them, and this front offers it to connections and renews it under live sessions.
 //! [`client`] is TLS towards the target.
 
+pub mod beneath;
 pub mod certificate;
 pub mod client;
 mod server;
@@ -22,6 +23,7 @@ use crate::limits;
 use crate::log::Throttle;
 use crate::sniff::{Speaks, sniff};
 use crate::stream::{Socket, Stream};
+use beneath::Beneath;
 use certificate::Pair;
 
 /// What the options say about TLS towards clients.
@@ -41,6 +43,16 @@ pub struct Options {
     pub verify_client: bool,
     /// Who may have signed it; the system's authorities unless given.
     pub authorities: Option<PathBuf>,
+}
+
+impl Options {
+    /// Every file that matters now.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = certificate::files(&self.certificates, self.password.as_ref());
+        files.extend(self.authorities.clone());
+        files
+    }
 }
 
 /// TLS towards clients.
@@ -70,21 +82,23 @@ impl Tls {
         self.options.only
     }
 
-    /// Reads everything anew; blocks. New connections get the new certificates, and those that
-    /// are there keep theirs.
+    /// Reads everything anew, for [`Self::renew`]; blocks.
     ///
     /// # Errors
-    /// One sentence; everything stays as it was.
-    pub fn reload(&self) -> Result<(), String> {
-        let context = server::context(&self.options)?;
-        *self.context.write().unwrap_or_else(PoisonError::into_inner) = context;
-        Ok(())
+    /// One sentence that names the file.
+    pub fn read(&self) -> Result<SslContext, String> {
+        server::context(&self.options)
     }
 
-    /// Every file that the certificates come from, to notice when one changes.
+    /// New connections get the new certificates, and those that are there keep theirs.
+    pub fn renew(&self, context: SslContext) {
+        *self.context.write().unwrap_or_else(PoisonError::into_inner) = context;
+    }
+
+    /// Every file that was read, to notice when one changes.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        certificate::files(&self.options)
+        self.options.files()
     }
 
     /// Finds out what a client speaks and does the handshake if that is TLS. `None` when it left
@@ -113,12 +127,12 @@ impl Tls {
             let context = self.context.read().unwrap_or_else(PoisonError::into_inner);
             Ssl::new(&context)?
         };
-        let mut stream = Box::pin(SslStream::new(ssl, socket)?);
+        let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
         match timeout(limits::TLS_HANDSHAKE_TIME, stream.as_mut().accept()).await {
             Ok(Ok(())) => Ok(Stream::Tls(stream)),
             Ok(Err(error)) => {
                 let reason = explain(&error, stream.ssl());
-                let _ = timeout(limits::REFUSAL_TIME, let_go(stream.get_mut())).await;
+                let _ = timeout(limits::REFUSAL_TIME, let_go(&mut stream.get_mut().socket)).await;
                 Err(io::Error::other(reason))
             }
             Err(_) => Err(io::Error::other("the handshake took too long")),

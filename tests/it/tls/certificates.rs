@@ -206,6 +206,8 @@ fn an_end_that_is_near_is_a_warning() {
     for (days, warned) in [(13, true), (15, false)] {
         let pair = ca.issue_for_days("DNS:desk.example", (-1, days));
         let bridge = bridge_with(&pair.options());
+        // A warning comes before this.
+        bridge.wait_for_line(|line| line.starts_with("bridging to "));
         let told = bridge
             .stderr()
             .contains("the certificate of desk.example expires on ");

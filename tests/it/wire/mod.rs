@@ -103,6 +103,8 @@ impl Wire {
         let mut buffer = [0; 65536];
         let n = match self.stream.read(&mut buffer) {
             Ok(n) => n,
+            // The kernel may interrupt a read that has a time limit.
+            Err(error) if error.kind() == ErrorKind::Interrupted => return self.fill(),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
             Err(error) => panic!("the bridge said nothing in time: {error}"),
         };
