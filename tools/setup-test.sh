@@ -17,6 +17,7 @@ want ps procps # novnc_proxy watches its bridge with it
 want setpriv util-linux
 # Clients, and what passes sockets as the service manager does.
 want curl curl
+want openssl openssl
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd

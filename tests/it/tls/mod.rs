@@ -5,6 +5,7 @@ mod certificates; // which certificate a client gets
 mod clients; // --verify-client
 mod handshake; // plain and TLS on one port, silence, garbage, --ssl-only
 mod offered; // versions, suites, resumption, renegotiation
+mod real; // browsers and other programs, unmodified
 mod relay; // every byte, both ways at once
 mod reload; // new certificates under live sessions
 mod start; // files that are none
