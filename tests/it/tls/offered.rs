@@ -174,3 +174,23 @@ fn renegotiation_is_refused_and_nothing_is_compressed() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("no renegotiation"), "{said}");
 }
+
+/// docs/TLS.md tells what is offered, and here is who checks it.
+#[test]
+fn the_table_is_what_a_scan_finds() {
+    let ca = Authority::new();
+    let (rsa, ec) = (bridge_with(&ca.rsa().options()), bridge(&[]));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/tls-scan.sh");
+    let output = Command::new("sh")
+        .args([script, &rsa.addr().to_string(), &ec.addr().to_string()])
+        .output()
+        .unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{failed}");
+    let document = include_str!("../../../docs/TLS.md");
+    assert!(
+        document.ends_with(&found),
+        "docs/TLS.md ends with another table than\n{found}"
+    );
+}
