@@ -13,7 +13,8 @@ mod target; // --ssl-target
 mod tunnel; // the harness's clients and targets, inside TLS
 
 pub(crate) use authority::{Authority, Pair};
-pub(crate) use tunnel::Dialer;
+pub(crate) use offered::agreed;
+pub(crate) use tunnel::{Dialer, open, server};
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ fn bridge_with(options: &[&str]) -> Bridge {
 }
 
 /// A path as an argument.
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
