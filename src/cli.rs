@@ -421,12 +421,12 @@ fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, 
             let mut whole = OsString::from(format!("--{name}"));
             if let Some(value) = value {
                 whole.push(format!("={value}"));
-            } else if takes_value(command, &name)
-                && let Some(value) = arguments.next()
-            {
-                // Joined, because to clap a value that begins with a dash is another option.
-                whole.push("=");
-                whole.push(value);
+            } else if takes_value(command, &name) {
+                if let Some(value) = arguments.next() {
+                    // Joined, because to clap a value that begins with a dash is another option.
+                    whole.push("=");
+                    whole.push(value);
+                }
             }
             expanded.push(whole);
         } else if text.starts_with('-') && text.contains('D') && !text.contains('=') {

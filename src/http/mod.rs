@@ -5,6 +5,7 @@
 
 pub mod files;
 mod listing;
+mod walk;
 
 use std::convert::Infallible;
 use std::fmt;

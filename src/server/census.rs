@@ -121,12 +121,12 @@ impl Drop for Seat {
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);
-            if let Some(network) = self.limited
-                && let Some(here) = counts.by_address.get_mut(&network)
-            {
-                *here -= 1;
-                if *here == 0 {
-                    counts.by_address.remove(&network);
+            if let Some(network) = self.limited {
+                if let Some(here) = counts.by_address.get_mut(&network) {
+                    *here -= 1;
+                    if *here == 0 {
+                        counts.by_address.remove(&network);
+                    }
                 }
             }
             session || counts.connections == 0

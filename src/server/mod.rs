@@ -92,7 +92,8 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
     }
     log::info!("bridging to {}", hall.context.target);
-    notify::ready(&hall.status());
+    let status = hall.status();
+    notify::ready(&status);
 
     let mut counts = hall.census.watch();
     let only_one = doorkeepers.is_empty();
@@ -102,7 +103,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         () = begun(once, counts.clone()) => Some("--run-once"),
         () = empty(only_one, counts.clone()) => Some("--inetd"),
         () = signals.next() => None,
-        () = hall.report() => None,
+        () = hall.report(status) => None,
         () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => None,
     };
     // First nobody new, then the farewell: who comes now finds the next server, or none.

@@ -245,3 +245,22 @@ fn server_header() {
         assert_eq!(version, differs("server-header", true, false));
     }
 }
+
+/// How the answer writes the name of a header that clients look for.
+#[test]
+fn header_case() {
+    let bridge = Bridge::to(&backend::echo());
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send(format!("{UPGRADE}\r\n"));
+    let wanted = differs(
+        "header-case",
+        "Sec-WebSocket-Accept",
+        "Sec-Websocket-Accept",
+    );
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.extend(wire.take(1).unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.contains(&format!("\r\n{wanted}: ")), "{head}");
+}
