@@ -302,16 +302,10 @@ impl Relay {
         if payload.is_empty() {
             return;
         }
-        match Pin::new(target).poll_write(cx, payload) {
-            Poll::Ready(Ok(size)) => {
-                self.from_client += size as u64;
-                self.to_target.push(&payload[size..]);
-            }
-            // The target reads nothing any more, but may have something to say: that, or its end
-            // of file, decides how the session ends.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.to_target.push(payload),
-        }
+        // Where it fails, the target reads nothing any more, but may have something to say: that, or
+        // its end of file, decides how the session ends.
+        let sent = self.to_target.write(target, cx, payload).unwrap_or(0);
+        self.from_client += sent as u64;
         if self.settings.traffic {
             traffic(if self.to_target.is_empty() { ">" } else { ">." });
         }
@@ -358,10 +352,8 @@ impl Relay {
                     if self.settings.traffic {
                         traffic("{");
                     }
-                    match Pin::new(&mut self.client).poll_write(cx, whole) {
-                        Poll::Ready(Ok(sent)) => self.to_client.push(&whole[sent..]),
-                        Poll::Ready(Err(_)) => self.client_gone(),
-                        Poll::Pending => self.to_client.push(whole),
+                    if self.to_client.write(&mut self.client, cx, whole).is_err() {
+                        self.client_gone();
                     }
                     if self.settings.traffic {
                         traffic(if self.to_client.is_empty() { "<" } else { "<." });

@@ -35,6 +35,26 @@ impl Unsent {
         self.stalled
     }
 
+    /// Writes `bytes` until there is no room and keeps the rest; for a queue that is empty. TLS takes
+    /// one record of 16 KiB at a time, so that once is not enough. Says how many were taken.
+    pub(super) fn write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let Poll::Ready(size) = Pin::new(&mut *stream).poll_write(cx, &bytes[sent..]) else {
+                self.stalled = true;
+                self.push(&bytes[sent..]);
+                break;
+            };
+            sent += size?;
+        }
+        Ok(sent)
+    }
+
     /// Writes until all is taken. Safe to drop at any point: what was taken is not sent again.
     pub(super) fn poll_flush(
         &mut self,

@@ -118,6 +118,7 @@ fn connector(options: &Options) -> Result<SslConnector, String> {
     let failed = |error: ErrorStack| format!("--ssl-target: {}", reasons(&error));
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
     builder.set_mode(SslMode::RELEASE_BUFFERS);
+    builder.set_read_ahead(true);
     if let Some(path) = &options.authorities {
         let (_, store) = server::authorities(Path::new(path), "--ssl-target-cafile")?;
         builder.set_cert_store(store);
