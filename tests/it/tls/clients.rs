@@ -1,6 +1,6 @@
 //! --verify-client: who is let in.
 
-use std::io;
+use std::io::{self, Write};
 
 use super::{Authority, Dialer, Pair, bridge_with, s_client, text};
 use crate::bridge::Bridge;
@@ -23,7 +23,11 @@ fn enter(bridge: &Bridge, ca: &Authority, pair: Option<&Pair>) -> io::Result<()>
         None => dialer,
     };
     let mut dialed = dialer.dial(bridge.addr())?;
-    dialed.wire.send(format!("{UPGRADE}\r\n"));
+    // Whoever was turned away already cannot say it any more.
+    let _ = dialed
+        .wire
+        .stream()
+        .write_all(format!("{UPGRADE}\r\n").as_bytes());
     let answer = dialed.rest()?;
     assert!(answer.starts_with(b"HTTP/1.1 101 "));
     Ok(())

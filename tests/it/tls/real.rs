@@ -1,8 +1,8 @@
-//! The programs that people have, unmodified, by https and wss. All but the browser are told to
-//! trust the test's authority, and nobody else.
+//! The programs that people have, unmodified, by https and wss. Each is told to trust the
+//! test's authority, as an administrator would tell it.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::{Authority, bridge_with, text};
 use crate::real::{OURS, node, python, script, succeeds};
@@ -12,7 +12,9 @@ fn the_desktop_of_xvnc_in_chromium_by_https_and_wss() {
     let ca = Authority::new();
     let pair = ca.here();
     let both = ca.join("both.pem", &[&pair.certificate, &pair.key]);
-    succeeds(node("browser/novnc.mjs").args(["--bridge", OURS, "--cert", text(&both)]));
+    let mut command = node("browser/novnc.mjs");
+    command.args(["--bridge", OURS, "--cert", text(&both)]);
+    succeeds(command.args(["--cafile", text(&ca.certificate())]));
 }
 
 #[test]
@@ -93,4 +95,17 @@ with context.wrap_socket(socket.create_connection(('127.0.0.1', port)), server_h
     let mut command = Command::new("python3");
     command.args(["-c", program, &bridge.port().to_string()]);
     succeeds(command.arg(ca.certificate()));
+}
+
+#[test]
+fn chromium_turns_away_from_an_authority_that_it_does_not_know() {
+    let (ca, other) = (Authority::new(), Authority::new());
+    let pair = ca.here();
+    let both = ca.join("both.pem", &[&pair.certificate, &pair.key]);
+    let mut command = node("browser/novnc.mjs");
+    command.args(["--bridge", OURS, "--cert", text(&both)]);
+    command.args(["--cafile", text(&other.certificate())]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("ERR_CERT_AUTHORITY_INVALID"), "{said}");
 }
