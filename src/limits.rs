@@ -35,6 +35,10 @@ pub const CERTIFICATE_DAYS: u32 = 14;
 /// is a few stat(2) calls, and follows links and renames wherever the renewal put the new files.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long files that have changed must stay as they are before they are read: a renewal writes
+/// several, within moments.
+pub const RELOAD_SETTLED: Duration = Duration::from_secs(1);
+
 /// Size of a whole request head, above which it is refused as soon as hyper looks: what one more
 /// read brought may pass. Browsers with many cookies stay below 16 KiB.
 pub const REQUEST_HEAD_SIZE: usize = 32 * 1024;
@@ -100,7 +104,7 @@ pub const CONNECTIONS_PER_ADDRESS: u32 = 256;
 /// answer costs a descriptor until it is read.
 pub const REFUSALS_AT_ONCE: u32 = 64;
 
-/// How long a refused client may take to read its answer.
+/// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// Descriptors kept back for listeners, files, name look-ups and the log.

@@ -12,13 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_openssl::SslStream;
 
+use crate::tls::beneath::Beneath;
+
 /// A connected stream, a client's or a target's.
 #[derive(Debug)]
 pub enum Stream {
     /// As the socket has it.
     Plain(Socket),
     /// Inside TLS.
-    Tls(Pin<Box<SslStream<Socket>>>),
+    Tls(Pin<Box<SslStream<Beneath>>>),
 }
 
 /// A connected stream socket.
@@ -48,10 +50,16 @@ impl Stream {
         poll(&mut asked, Some(&now)).is_ok_and(|changed| changed > 0)
     }
 
+    /// Whether the end of what was read may not be the peer's: see [`Beneath`].
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.get_ref().cut_off)
+    }
+
     fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref(),
+            Self::Tls(stream) => &stream.get_ref().socket,
         }
     }
 }

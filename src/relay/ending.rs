@@ -62,6 +62,24 @@ impl Relay {
         }
     }
 
+    /// The target's end of file.
+    pub(super) fn target_ended(&mut self) {
+        if self.target_reset {
+            return self.lose_target(None);
+        }
+        self.target_ended = true;
+        self.begin_close(Close::TARGET_CLOSED, ClosedBy::Target, false);
+    }
+
+    /// The target's connection broke, for a reason if TLS gave one.
+    pub(super) fn lose_target(&mut self, fault: Option<&str>) {
+        if self.end.is_none() {
+            self.fault = fault.map(Into::into);
+        }
+        self.target_ended = true;
+        self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false);
+    }
+
     /// Sends our close frame: the first word, or the answer to the client's.
     pub(super) fn begin_close(&mut self, close: Close, by: ClosedBy, end_of_file: bool) {
         if self.down != Down::Open {

@@ -68,6 +68,8 @@ pub struct Relay {
     down: Down,
     /// Why the session ends, once it does.
     end: Option<(Close, ClosedBy)>,
+    /// What TLS said when it lost the target.
+    fault: Option<Box<str>>,
     /// The next heartbeat while the session lives, its last moment once it ends.
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the client gave a sign of life since the last ping.
@@ -155,6 +157,7 @@ impl Relay {
             up: Up::Open,
             down: Down::Open,
             end: None,
+            fault: None,
             timer: None,
             heard: true,
             stalled: None,
@@ -279,6 +282,7 @@ impl Relay {
             duration: self.began.elapsed(),
             close,
             closed_by,
+            fault: self.fault,
         }
     }
 }

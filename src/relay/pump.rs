@@ -13,9 +13,11 @@ use super::{Down, Relay, Up};
 use crate::limits;
 use crate::log::{ClosedBy, traffic};
 use crate::stream::Stream;
-use crate::websocket::close::Close;
 use crate::websocket::decoder::End;
 use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+
+/// What the record says of a target whose TLS ended without its goodbye.
+const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 thread_local! {
     /// Room for a frame header, then one read. Never held across an await.
@@ -104,13 +106,19 @@ impl Relay {
                 return Poll::Pending;
             };
             let size = match ready!(read(target, cx, payload)) {
+                Ok(0) if target.is_cut_off() => {
+                    self.lose_target(Some(CUT_OFF));
+                    return Poll::Ready(());
+                }
                 Ok(0) => {
-                    self.target_ended(false);
+                    self.target_ended();
                     return Poll::Ready(());
                 }
                 Ok(size) => size,
-                Err(_) => {
-                    self.target_ended(true);
+                Err(error) => {
+                    // The kernel's reset says no more than the close reason does; TLS may.
+                    let fault = Some(error.to_string()).filter(|_| error.raw_os_error().is_none());
+                    self.lose_target(fault.as_deref());
                     return Poll::Ready(());
                 }
             };
@@ -164,17 +172,6 @@ impl Relay {
         self.stalled = None;
         // Not so a broken pipe, which also follows an orderly end of file.
         self.target_reset |= error.kind() == ErrorKind::ConnectionReset;
-    }
-
-    fn target_ended(&mut self, by_error: bool) {
-        self.target_ended = true;
-        let lost = by_error || self.target_reset;
-        let close = if lost {
-            Close::TARGET_LOST
-        } else {
-            Close::TARGET_CLOSED
-        };
-        self.begin_close(close, ClosedBy::Target, false);
     }
 
     pub(super) fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
