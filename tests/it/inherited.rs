@@ -143,6 +143,51 @@ fn inetd_nowait_passes_one_client_and_the_program_ends_with_it() {
     assert_eq!(bridge.wait().code(), Some(0));
 }
 
+/// inetd and systemd's `StandardInput=socket` leave the client on standard output and error, too.
+#[test]
+fn inetd_nowait_writes_nothing_of_its_own_to_the_client() {
+    let (dead, _refusing) = backend::refuse();
+    for (target, echoes) in [(backend::echo(), true), (dead, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (passed, _) = listener.accept().unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "exec \"$@\" >&0 2>&0", "sh", OURS, "--inetd", "-v"])
+            .args(["--traffic", &target.to_string()])
+            .stdin(Stdio::from(OwnedFd::from(passed)));
+        let bridge = Process::spawn(&mut command, None);
+        drop(command);
+        let mut client = Ws::upgrade(Wire::over(client));
+        if echoes {
+            client.expect_echo("nothing but this");
+            client.send(&Frame::close(1000, ""));
+            assert_eq!(client.close(), "1000");
+        } else {
+            let failed = "1011 Failed to connect to downstream server";
+            assert_eq!(client.close(), failed);
+            client.send(&Frame::close(1011, ""));
+        }
+        assert_eq!(client.wire.rest(), b"");
+        assert_eq!(bridge.wait().code(), Some(0));
+    }
+}
+
+/// Nor does a start that fails.
+#[test]
+fn inetd_with_a_wrong_option_does_not_tell_the_client() {
+    let (client, passed) = UnixStream::pair().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" >&0 2>&0", "sh", OURS, "--inetd"])
+        .stdin(Stdio::from(OwnedFd::from(passed)));
+    let bridge = Process::spawn(&mut command, None);
+    drop(command);
+    assert_eq!(bridge.wait().code(), Some(2));
+    let mut client = Wire::over(TcpStream::from(OwnedFd::from(client)));
+    assert_eq!(client.rest(), b"");
+}
+
 #[test]
 fn inetd_without_a_socket_is_refused() {
     let file = tempfile::tempfile().unwrap();
