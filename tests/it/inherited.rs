@@ -3,8 +3,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::backend;
 use crate::bridge::free_port;
@@ -198,6 +201,44 @@ fn inetd_without_a_socket_is_refused() {
             .stderr()
             .contains("standard input is not a TCP or Unix stream socket")
     );
+}
+
+/// A living socket that is no stream, or whose queue is full, is as much somebody's as one that
+/// answers.
+#[test]
+fn a_living_socket_at_unix_listen_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = |kind| {
+        let path = folder.path().join(format!("{kind:?}"));
+        let address = SockAddr::unix(&path).unwrap();
+        let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
+        socket.bind(&address).unwrap();
+        let mut waiting = Vec::new();
+        if kind != Type::DGRAM {
+            socket.listen(0).unwrap();
+            loop {
+                let client = Socket::new(Domain::UNIX, kind, None).unwrap();
+                client.set_nonblocking(true).unwrap();
+                if client.connect(&address).is_err() {
+                    break;
+                }
+                waiting.push(client);
+            }
+        }
+        (path, socket, waiting)
+    };
+    for kind in [Type::STREAM, Type::DGRAM, Type::SEQPACKET] {
+        let (path, _socket, _waiting) = full(kind);
+        let before = std::fs::metadata(&path).unwrap().ino();
+        let mut command = Command::new(OURS);
+        command
+            .args(["--unix-listen", path.to_str().unwrap(), "localhost:1"])
+            .stdin(Stdio::null());
+        let bridge = Process::spawn(&mut command, None);
+        bridge.wait_for_line(|line| line.ends_with("another program listens there"));
+        assert_eq!(bridge.wait().code(), Some(1));
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+    }
 }
 
 /// A restarted service finds what it stored with the manager among its sockets.
