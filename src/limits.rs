@@ -60,6 +60,11 @@ pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
 
+/// Name look-ups at once. Each holds a thread until the resolver gives up, which may be long after
+/// its client did; the threads are the same that read files. A resolver that answers does
+/// thousands in a second, so nobody waits for a turn.
+pub const LOOKUPS: usize = 32;
+
 /// Time for a client that broke the protocol, or that we leave, to answer our close frame
 /// (RFC 6455, 7.1.1), counted from the last bytes it took. A second would do on most links.
 pub const CLOSE_TIME: Duration = Duration::from_secs(5);

@@ -98,6 +98,8 @@ pub async fn converse(
             .max_buf_size(limits::REQUEST_HEAD_SIZE)
             .max_headers(limits::REQUEST_HEADERS)
             .title_case_headers(true)
+            // A client may say that it has no further request before it reads its answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);

@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::panic;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::fs::FileType;
 
 pub use session::{ClosedBy, Summary};
 pub use throttle::Throttle;
@@ -27,6 +28,7 @@ pub fn start(verbose: bool) {
     };
     let sink = Box::new(Stderr {
         priorities: is_journal(io::stderr()),
+        silent: is_the_clients(io::stderr()),
     });
     // A second logger is refused; that happens only where a test starts us twice.
     if log::set_boxed_logger(sink).is_ok() {
@@ -40,12 +42,13 @@ pub fn start(verbose: bool) {
 
 struct Stderr {
     priorities: bool,
+    silent: bool,
 }
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The libraries' own chatter is for their developers.
-        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+        !self.silent && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -66,6 +69,18 @@ impl Log for Stderr {
     }
 
     fn flush(&self) {}
+}
+
+/// Whether `stream` is a client's connection: inetd, and systemd with `StandardInput=socket`, make
+/// standard input, output and error the same socket. A line of ours would be taken for an answer.
+#[must_use]
+pub fn is_the_clients(stream: impl AsFd) -> bool {
+    let (Ok(input), Ok(stream)) = (rustix::fs::fstat(io::stdin()), rustix::fs::fstat(stream))
+    else {
+        return false;
+    };
+    FileType::from_raw_mode(input.st_mode) == FileType::Socket
+        && (input.st_dev, input.st_ino) == (stream.st_dev, stream.st_ino)
 }
 
 /// Whether `file` is the journal's stream, as `JOURNAL_STREAM` names it (systemd.exec(5)).

@@ -5,6 +5,7 @@ mod ends;
 mod hall;
 mod reload;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::runtime::Builder;
@@ -78,13 +79,13 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
-    let mut doorkeepers = JoinSet::new();
+    let mut listeners = Vec::new();
     for door in doors {
         match door {
             Door::Listening(socket, bound) => {
                 let listener = Listener::new(socket, bound).map_err(cannot("cannot listen"))?;
                 log::info!("listening on {listener}");
-                doorkeepers.spawn(hall.clone().keep(listener));
+                listeners.push(Arc::new(listener));
             }
             Door::Connected(socket) => {
                 let accepted = Accepted::new(socket).map_err(cannot("--inetd"))?;
@@ -97,23 +98,42 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     notify::ready(&status);
 
     let mut counts = hall.census.watch();
-    let only_one = doorkeepers.is_empty();
-    let why = tokio::select! {
-        () = after(timeouts.0) => Some("--timeout"),
-        () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-        () = begun(once, counts.clone()) => Some("--run-once"),
-        () = empty(only_one, counts.clone()) => Some("--inetd"),
-        () = signals.next() => None,
-        () = hall.report(status) => None,
-        () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => None,
+    let only_one = listeners.is_empty();
+    let mut time_is_up = pin!(after(timeouts.0));
+    let mut upkeep = pin!(async {
+        tokio::select! {
+            () = hall.report(status) => {}
+            () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
+        }
+    });
+    let why = loop {
+        let mut doorkeepers = JoinSet::new();
+        for listener in &listeners {
+            doorkeepers.spawn(hall.clone().keep(listener.clone()));
+        }
+        let why = tokio::select! {
+            () = &mut time_is_up => Some("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
+            () = begun(once, counts.clone()) => Some("--run-once"),
+            () = empty(only_one, counts.clone()) => Some("--inetd"),
+            () = signals.next() => None,
+            () = &mut upkeep => None,
+        };
+        // First nobody new, then the farewell: who comes now finds the next server, or none.
+        doorkeepers.shutdown().await;
+        // Whoever came in the moment of an idle exit is served as if it had not been.
+        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+            break why;
+        }
     };
-    // First nobody new, then the farewell: who comes now finds the next server, or none.
-    doorkeepers.shutdown().await;
+    drop(listeners);
     if let Some(option) = why {
         log::info!("ending by {option}");
+        hall.census.close();
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
+            () = &mut upkeep => {}
         }
     }
     notify::stopping("closing sessions");

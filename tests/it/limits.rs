@@ -90,8 +90,15 @@ fn a_request_head_has_a_size_and_a_time() {
     let mut slow = Wire::connect(bridge.addr());
     slow.send("GET / HTTP/1.1\r\nHost:");
     let mut silent = Wire::connect(bridge.addr());
-    // Both are let go within the deadline of a read.
-    slow.rest();
-    silent.rest();
+    let mut answered = Wire::connect(bridge.addr());
+    answered.request("GET / HTTP/1.1\r\nHost: h\r\n");
+    answered.finish();
+    let mut halfway = Wire::connect(bridge.addr());
+    halfway.send("GET / HTTP/1.1\r\nHost:");
+    halfway.finish();
+    // All are let go within the deadline of a read.
+    for wire in [&mut slow, &mut silent, &mut answered, &mut halfway] {
+        wire.rest();
+    }
     Ws::open(bridge.addr()).expect_echo("others are served");
 }

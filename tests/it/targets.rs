@@ -1,34 +1,29 @@
 //! Ways to a target.
 
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use crate::backend;
 use crate::bridge::Bridge;
-use crate::wire::Ws;
+use crate::wire::{Frame, Wire, Ws};
 
 /// A bridge to `name:port` on a machine whose /etc/hosts says `hosts`.
 fn bridge_where(hosts: &str, name: &str, port: u16) -> Bridge {
+    let target = format!("{name}:{port}");
+    bridge_with("/etc/hosts", hosts, &["127.0.0.1:{port}", &target])
+}
+
+/// A bridge on a machine where `path` has this content.
+fn bridge_with(path: &str, content: &str, args: &[&str]) -> Bridge {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hosts");
-    fs::write(&file, hosts).unwrap();
-    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
-    let target = format!("{name}:{port}");
-    Bridge::start_under(
-        &[
-            "unshare",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            &mount,
-            "sh",
-        ],
-        &["127.0.0.1:{port}", &target],
-    )
+    fs::write(&file, content).unwrap();
+    let mount = format!("mount --bind {} {path} && exec \"$@\"", file.display());
+    let alone = ["unshare", "--map-root-user", "--mount"];
+    Bridge::start_under(&[&alone[..], &["sh", "-c", &mount, "sh"]].concat(), args)
 }
 
 #[test]
@@ -102,4 +97,53 @@ fn a_name_that_does_not_resolve_is_one_sessions_affair() {
     let failed = "1011 Failed to connect to downstream server";
     assert_eq!(Ws::open(bridge.addr()).close(), failed);
     bridge.wait_for_line(|line| line.starts_with("cannot connect to no-such-host.invalid:5900"));
+}
+
+/// A look-up cannot be called off: those of clients that have left must not take the threads that
+/// read files.
+#[test]
+fn a_silent_resolver_costs_a_few_threads_and_no_files() {
+    let resolver = UdpSocket::bind("127.77.0.1:53").unwrap();
+    let web = tempfile::tempdir().unwrap();
+    fs::write(web.path().join("page"), "page").unwrap();
+    let web = format!("--web={}", web.path().display());
+    let args = ["127.0.0.1:{port}", "db.example.:5900", &web];
+    let bridge = bridge_with("/etc/resolv.conf", "nameserver 127.77.0.1\n", &args);
+    for _ in 0..600 {
+        Ws::open(bridge.addr());
+    }
+    resolver.recv(&mut [0; 512]).unwrap();
+    let began = Instant::now();
+    let mut page = Wire::connect(bridge.addr());
+    assert_eq!(
+        page.request("GET /page HTTP/1.1\r\nHost: h\r\n").status,
+        200
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    let status = format!("/proc/{}/task", bridge.pid().as_raw_nonzero());
+    let threads = fs::read_dir(status).unwrap().count();
+    assert!(threads < 200, "{threads} threads");
+}
+
+/// The kernel may choose the target's own port for our end, where nobody listens on it.
+#[test]
+fn a_dead_target_is_not_taken_for_an_echo() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let one_port = "ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range \
+                    && exec \"$@\"";
+    let listen = format!("--unix-listen={}", path.display());
+    let bridge = Bridge::start_under(
+        &["unshare", "--net", "sh", "-c", one_port, "sh"],
+        &[&listen, "127.0.0.1:40000"],
+    );
+    let mut client = Ws::upgrade(Wire::connect_unix(&path));
+    client.send(&Frame::binary("anybody there?"));
+    let failed = "1011 Failed to connect to downstream server";
+    assert_eq!(client.close(), failed);
+    bridge.wait_for_line(|line| line.contains("127.0.0.1:40000") && line.contains("refused"));
 }

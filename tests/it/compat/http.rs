@@ -131,6 +131,20 @@ fn redirect() {
     }
 }
 
+/// A client that has no more to say is answered all the same, as `nc -N` expects.
+#[test]
+fn half_closed() {
+    let site = site();
+    let content = "x".repeat(3_000_000);
+    fs::write(site.path().join("web/large.txt"), &content).unwrap();
+    let bridge = serve(&site, &[]);
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send("GET /large.txt HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n");
+    wire.finish();
+    assert_eq!(wire.response().status, 200);
+    assert!(wire.rest() == content.as_bytes());
+}
+
 /// Nothing above the folder is served, however it is spelled.
 #[test]
 fn traversal() {
