@@ -22,7 +22,7 @@ fn enter(bridge: &Bridge, ca: &Authority, pair: Option<&Pair>) -> io::Result<()>
         Some(pair) => dialer.certificate(pair),
         None => dialer,
     };
-    let mut dialed = dialer.dial(bridge.addr())?;
+    let dialed = dialer.dial(bridge.addr())?;
     // Whoever was turned away already cannot say it any more.
     let _ = dialed
         .wire
