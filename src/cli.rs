@@ -148,14 +148,15 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub ssl_only: bool,
 
-    /// Oldest TLS version to speak; default is tlsv1_2
+    /// Oldest TLS version to speak; default is tlsv1_2. OpenSSL has 1.1 only with
+    /// --ssl-ciphers=DEFAULT@SECLEVEL=0
     #[arg(long, value_name = "VERSION", env = "WEBSOCKIFY_SSL_VERSION", default_value = "default",
           hide_default_value = true,
           value_parser = ["default", "tlsv1_1", "tlsv1_2", "tlsv1_3"])]
     pub ssl_version: String,
 
     /// OpenSSL's names of ciphers (ciphers(1)), separated by colons; those that begin with TLS_
-    /// are for TLS 1.3, the others for older versions
+    /// are for TLS 1.3, the others for older versions. Unless given, those with forward secrecy
     #[arg(long, value_name = "LIST", env = "WEBSOCKIFY_SSL_CIPHERS")]
     pub ssl_ciphers: Option<String>,
 
