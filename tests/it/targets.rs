@@ -39,14 +39,14 @@ fn a_name_with_two_addresses_is_reached_at_the_one_that_listens() {
 #[test]
 fn an_address_that_does_not_answer_costs_a_moment() {
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
-    // IPv4 of the same port: nobody accepts and the queue is full, so the kernel drops whoever
-    // else comes.
-    let silent = SocketAddr::from(([127, 0, 0, 1], v6.port()));
+    // The same port of an IPv4 address that nobody else uses: nobody accepts and the queue is
+    // full, so the kernel drops whoever else comes.
+    let silent = SocketAddr::from(([127, 0, 0, 9], v6.port()));
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     full.bind(&silent.into()).unwrap();
     full.listen(0).unwrap();
     let _queue = std::net::TcpStream::connect(silent).unwrap();
-    for order in ["127.0.0.1 two\n::1 two\n", "::1 two\n127.0.0.1 two\n"] {
+    for order in ["127.0.0.9 two\n::1 two\n", "::1 two\n127.0.0.9 two\n"] {
         let bridge = bridge_where(order, "two", v6.port());
         let began = Instant::now();
         Ws::open(bridge.addr()).expect_echo("past the silent one");
