@@ -112,7 +112,8 @@ pub const REFUSALS_AT_ONCE: u32 = 64;
 /// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
-/// Descriptors kept back for listeners, files, name look-ups and the log.
+/// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
+/// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// Names in a directory listing: a page for people, not an index of an archive.
