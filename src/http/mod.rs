@@ -84,7 +84,7 @@ pub async fn converse(
         };
         log::debug!(
             "request client={peer} method={} path=\"{}\" status={}",
-            request.method(),
+            Escaped(request.method().as_str()),
             // The query may hold a token.
             Escaped(request.uri().path()),
             response.status().as_u16()
