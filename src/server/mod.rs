@@ -128,8 +128,8 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     };
     drop(listeners);
     if let Some(option) = why {
-        log::info!("ending by {option}");
         hall.census.close();
+        log::info!("ending by {option}");
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
