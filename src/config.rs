@@ -188,6 +188,7 @@ fn where_from_and_to(
 }
 
 /// A positional, or what the environment has in its place.
+#[derive(Clone, Copy)]
 struct Positional<'o> {
     text: Option<&'o str>,
     typed: bool,

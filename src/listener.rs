@@ -361,6 +361,7 @@ impl Accepted {
             });
         }
         tune(&socket)?;
+        socket.set_tcp_user_timeout(Some(limits::ANSWER_UNREAD_TIME))?;
         let stream = tokio::net::TcpStream::from_std(socket.into())?;
         let peer = tcp_peer(stream.peer_addr()?);
         Ok(Self {

@@ -6,6 +6,7 @@ mod session;
 mod throttle;
 mod traffic;
 
+use std::any::Any;
 use std::env;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -13,6 +14,8 @@ use std::panic;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::fs::FileType;
+
+use escape::Escaped;
 
 pub use session::{ClosedBy, Summary};
 pub use throttle::Throttle;
@@ -36,8 +39,24 @@ pub fn start(verbose: bool) {
     }
     // A session that panics ends alone. Its message is one record; std's would be several lines.
     panic::set_hook(Box::new(|panic| {
-        log::error!("internal error, please report it: {panic}");
+        let place = panic.location().map_or("?".into(), ToString::to_string);
+        log::error!(
+            "internal error, please report it: {place}: {}",
+            Escaped(words(panic.payload()))
+        );
     }));
+}
+
+/// What a panic said; it may hold what a peer sent.
+fn words(payload: &dyn Any) -> &str {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "?",
+    }
 }
 
 struct Stderr {
@@ -89,4 +108,16 @@ fn is_journal(file: impl AsFd) -> bool {
         return false;
     };
     rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_panic_speaks_in_either_kind_of_text() {
+        assert_eq!(words(&"index out of bounds"), "index out of bounds");
+        assert_eq!(words(&format!("length {}", 7)), "length 7");
+        assert_eq!(words(&7), "?");
+    }
 }

@@ -72,7 +72,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections),
+        affordable(service.max_connections, service.target.is_none()),
         service.per_address,
         service.run_once,
     );
@@ -128,8 +128,8 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     };
     drop(listeners);
     if let Some(option) = why {
-        log::info!("ending by {option}");
         hall.census.close();
+        log::info!("ending by {option}");
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
@@ -170,8 +170,9 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two.
-fn affordable(asked: Option<u32>) -> u32 {
+/// How many connections to admit. The limit on open files has a word in it: a session takes two,
+/// and the demo's target is in this process as well.
+fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -184,7 +185,9 @@ fn affordable(asked: Option<u32>) -> u32 {
         limit = raised;
     }
     let files = limit.current.unwrap_or(u64::MAX);
-    let room = files.saturating_sub(limits::RESERVED_DESCRIPTORS) / 2;
+    let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
+    let each = if demo { 3 } else { 2 };
+    let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {
         log::warn!(

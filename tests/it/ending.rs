@@ -140,6 +140,10 @@ fn what_a_client_says_can_neither_forge_a_record_nor_show_its_token() {
         "{record}"
     );
     assert!(!bridge.stderr().contains("secret"));
+    let mut long = Wire::connect(bridge.addr());
+    long.request(&format!("{} / HTTP/1.1\r\nHost: h\r\n", "M".repeat(9000)));
+    let request = bridge.wait_for_line(|line| line.contains(" method=MMM"));
+    assert!(request.len() < 500, "{request}");
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::backend;
 use crate::bridge::free_port;
@@ -174,6 +175,25 @@ fn inetd_nowait_writes_nothing_of_its_own_to_the_client() {
         assert_eq!(client.wire.rest(), b"");
         assert_eq!(bridge.wait().code(), Some(0));
     }
+}
+
+/// A client that leaves its page unread must not hold the program for ever; a session's may pause.
+#[test]
+fn inetd_nowait_bounds_an_unread_answer() {
+    let target = backend::echo().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (passed, _) = listener.accept().unwrap();
+    let ours = passed.try_clone().unwrap();
+    let _bridge = from_inetd(passed, &[&target]);
+    let mut wire = Wire::over(client);
+    // An answer without a body.
+    let head = "HEAD / HTTP/1.1\r\nHost: h\r\n";
+    assert_eq!(wire.request(head).status, 405);
+    let timeout = || SockRef::from(&ours).tcp_user_timeout().unwrap();
+    assert_eq!(timeout(), Some(Duration::from_secs(60)));
+    Ws::upgrade(wire).expect_echo("a session");
+    assert_eq!(timeout(), None);
 }
 
 /// Nor does a start that fails.

@@ -68,11 +68,36 @@ fn running_out_of_descriptors_is_survived_and_logged_once() {
 fn a_small_limit_on_open_files_is_raised_or_respected() {
     let target = backend::echo().to_string();
     let args = ["--max-connections=500", "127.0.0.1:{port}", &target];
-    let bridge = Bridge::start_under(&["prlimit", "--nofile=70:84"], &args);
-    bridge.wait_for_line(|line| line.contains("the limit of 84 open files has room for 10"));
+    let bridge = Bridge::start_under(&["prlimit", "--nofile=70:148"], &args);
+    bridge.wait_for_line(|line| line.contains("the limit of 148 open files has room for 10"));
     let clients: Vec<Ws> = (0..10).map(|_| Ws::open(bridge.addr())).collect();
     assert_eq!(Wire::connect(bridge.addr()).request(UPGRADE).status, 503);
     drop(clients);
+}
+
+/// As many as are told so at once take a descriptor each, and none of a session's.
+#[test]
+fn the_turned_away_cost_nobody_a_session() {
+    let target = backend::echo().to_string();
+    for (args, demo) in [
+        (["127.0.0.1:{port}", &target], false),
+        (["--demo", "{port}"], true),
+    ] {
+        let limit = if demo { 158 } else { 148 };
+        let wrapper = ["prlimit", &format!("--nofile={limit}")];
+        let bridge = Bridge::start_under(&wrapper, &args);
+        let clients: Vec<Wire> = (0..10).map(|_| Wire::connect(bridge.addr())).collect();
+        let mut refused: Vec<Wire> = (0..100).map(|_| Wire::connect(bridge.addr())).collect();
+        for wire in &mut refused {
+            // The first byte of its answer, or its end.
+            let _ = wire.take(1);
+        }
+        let mut sessions: Vec<Ws> = clients.into_iter().map(Ws::upgrade).collect();
+        for session in &mut sessions {
+            session.expect_echo("room");
+        }
+        assert!(!bridge.stderr().contains("cannot "), "{}", bridge.stderr());
+    }
 }
 
 #[test]

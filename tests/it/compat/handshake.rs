@@ -220,6 +220,18 @@ fn early_data() {
     assert_eq!(ws.recv_data(expected.len()), expected.as_bytes());
 }
 
+/// What follows the head is either a body or frames.
+#[test]
+fn body() {
+    let bridge = Bridge::to(&backend::echo());
+    for header in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let response = answer(&bridge, &format!("{UPGRADE}{header}\r\n"));
+        assert_eq!(response.status, differs("body", 101, 400), "{header}");
+    }
+    let none = format!("{UPGRADE}Content-Length: 0\r\n");
+    assert_eq!(answer(&bridge, &none).status, 101);
+}
+
 /// A head that arrives a byte at a time is the same head.
 #[test]
 fn in_pieces() {

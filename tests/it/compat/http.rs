@@ -118,6 +118,8 @@ fn redirect() {
     }
     for path in [
         "//site",
+        "/.",
+        "/%2e",
         "//evil.example/%2e%2e",
         "//evil.example/..",
         "/%5cevil.example/..",
@@ -178,6 +180,12 @@ fn hidden_and_linked() {
     let bridge = serve(&site, &[]);
     assert_eq!(get(&bridge, "/.hidden").0, differs("dotfiles", 200, 404));
     assert_eq!(get(&bridge, "/outside").0, differs("symlinks", 200, 404));
+    unix::fs::symlink(
+        site.path().join("web/page.html"),
+        site.path().join("web/absolute"),
+    )
+    .unwrap();
+    assert_eq!(get(&bridge, "/absolute").0, differs("symlinks", 200, 404));
 }
 
 /// HEAD is GET without the body.
