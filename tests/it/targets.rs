@@ -138,7 +138,15 @@ fn a_dead_target_is_not_taken_for_an_echo() {
                     && exec \"$@\"";
     let listen = format!("--unix-listen={}", path.display());
     let bridge = Bridge::start_under(
-        &["unshare", "--net", "sh", "-c", one_port, "sh"],
+        &[
+            "unshare",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            one_port,
+            "sh",
+        ],
         &[&listen, "127.0.0.1:40000"],
     );
     let mut client = Ws::upgrade(Wire::connect_unix(&path));
