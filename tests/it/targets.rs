@@ -1,9 +1,11 @@
 //! Ways to a target.
 
 use std::fs;
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use socket2::{Domain, Socket, Type};
 
 use crate::backend;
@@ -12,16 +14,16 @@ use crate::wire::{Frame, Wire, Ws};
 
 /// A bridge to `name:port` on a machine whose /etc/hosts says `hosts`.
 fn bridge_where(hosts: &str, name: &str, port: u16) -> Bridge {
-    let target = format!("{name}:{port}");
-    bridge_with("/etc/hosts", hosts, &["127.0.0.1:{port}", &target])
-}
-
-/// A bridge on a machine where `path` has this content.
-fn bridge_with(path: &str, content: &str, args: &[&str]) -> Bridge {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hosts");
-    fs::write(&file, content).unwrap();
-    let mount = format!("mount --bind {} {path} && exec \"$@\"", file.display());
+    fs::write(&file, hosts).unwrap();
+    let target = format!("{name}:{port}");
+    bridge_with(&file, &["127.0.0.1:{port}", &target])
+}
+
+/// A bridge on a machine whose /etc/hosts is `file`.
+fn bridge_with(file: &Path, args: &[&str]) -> Bridge {
+    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
     let alone = ["unshare", "--map-root-user", "--mount"];
     Bridge::start_under(&[&alone[..], &["sh", "-c", &mount, "sh"]].concat(), args)
 }
@@ -103,16 +105,17 @@ fn a_name_that_does_not_resolve_is_one_sessions_affair() {
 /// read files.
 #[test]
 fn a_silent_resolver_costs_a_few_threads_and_no_files() {
-    let resolver = UdpSocket::bind("127.77.0.1:53").unwrap();
-    let web = tempfile::tempdir().unwrap();
-    fs::write(web.path().join("page"), "page").unwrap();
-    let web = format!("--web={}", web.path().display());
-    let args = ["127.0.0.1:{port}", "db.example.:5900", &web];
-    let bridge = bridge_with("/etc/resolv.conf", "nameserver 127.77.0.1\n", &args);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page"), "page").unwrap();
+    let web = format!("--web={}", folder.path().display());
+    // Whoever opens a pipe that nobody writes to waits.
+    let hosts = folder.path().join("hosts");
+    mkfifoat(CWD, &hosts, Mode::RWXU).unwrap();
+    let args = ["127.0.0.1:{port}", "db.example:5900", &web];
+    let bridge = bridge_with(&hosts, &args);
     for _ in 0..600 {
         Ws::open(bridge.addr());
     }
-    resolver.recv(&mut [0; 512]).unwrap();
     let began = Instant::now();
     let mut page = Wire::connect(bridge.addr());
     assert_eq!(

@@ -232,6 +232,19 @@ fn body() {
     assert_eq!(answer(&bridge, &none).status, 101);
 }
 
+/// A client that has said everything with its request still hears the target.
+#[test]
+fn half_closed() {
+    let bridge = Bridge::to(&backend::say("the answer"));
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send(format!("{UPGRADE}\r\n"));
+    wire.finish();
+    assert_eq!(wire.response().status, 101);
+    if differs("half-close", false, true) {
+        assert_eq!(Ws { wire }.recv_data(10), b"the answer");
+    }
+}
+
 /// A head that arrives a byte at a time is the same head.
 #[test]
 fn in_pieces() {

@@ -54,7 +54,15 @@ fn every_address_of_a_host() {
     fs::write(&hosts, "127.0.0.1 two\n::1 two\n").unwrap();
     let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
     let bridge = Bridge::start_under(
-        &["unshare", "--mount", "sh", "-c", &mount, "sh"],
+        &[
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &mount,
+            "sh",
+        ],
         &["two:{port}", &backend::echo().to_string()],
     );
     Ws::open((Ipv4Addr::LOCALHOST, bridge.port())).expect_echo("hello");
