@@ -13,7 +13,7 @@ use std::panic;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-pub use session::{ClosedBy, Summary};
+pub use session::{ClosedBy, Identity, Summary};
 pub use throttle::Throttle;
 pub use traffic::{traffic, traffic_legend};
 

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::auth::Door as AuthDoor;
 use crate::config::{Config, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
@@ -34,6 +35,7 @@ struct Material {
     files: Option<Files>,
     tls: Option<Tls>,
     target_tls: Option<Client>,
+    door: AuthDoor,
 }
 
 /// Opens everything that the configuration names, then serves until told to end.
@@ -48,6 +50,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
             .target_tls
             .map(|options| Client::load(&options).map_err(Failure::Start))
             .transpose()?,
+        door: AuthDoor::load(config.auth)?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -134,6 +137,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             subprotocols: service.subprotocols,
         },
         tls: material.tls,
+        door: material.door,
         target: service.target.map_or_else(demo::start_target, Ok)?,
         target_tls: material.target_tls,
         settings: Settings {

@@ -1,4 +1,4 @@
-//! New certificates under live sessions: on SIGHUP, and when the files change.
+//! New certificates and passwords under live sessions: on SIGHUP, and when the files change.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -36,26 +36,26 @@ pub(super) async fn keep(context: Arc<Context>, mut hangup: Signal, status: impl
         let shared = context.clone();
         let renewed = spawn_blocking(move || renew(&shared)).await;
         match renewed.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) if told || context.tls.is_some() => log::info!("reloaded"),
-            Ok(()) => {}
+            Ok(()) => log::info!("reloaded"),
             Err(fault) => log::error!("not reloaded, everything stays as it was: {fault}"),
         }
         notify::ready(&status());
     }
 }
 
+/// Everything is read and judged before anything changes.
 fn renew(context: &Context) -> Result<(), String> {
-    context.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
+    let users = context.door.read()?;
+    context.tls.as_ref().map_or(Ok(()), |tls| tls.reload())?;
+    context.door.renew(users);
+    Ok(())
 }
 
 async fn stamp(context: &Arc<Context>) -> Stamp {
     let context = context.clone();
     let stat = move || {
-        let files = context
-            .tls
-            .as_ref()
-            .map(|tls| tls.files())
-            .unwrap_or_default();
+        let certificates = context.tls.as_ref().map(|tls| tls.files());
+        let files = certificates.into_iter().flatten();
         let state = |path: &PathBuf| {
             let found = fs::metadata(path).ok()?;
             Some((
@@ -67,7 +67,7 @@ async fn stamp(context: &Arc<Context>) -> Stamp {
             ))
         };
         files
-            .into_iter()
+            .chain(context.door.files())
             .map(|path| (path.clone(), state(&path)))
             .collect()
     };
