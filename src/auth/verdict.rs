@@ -97,6 +97,9 @@ impl Denied {
         } else {
             log::Level::Warn
         };
-        log::log!(level, "auth failed client={peer} plugin={plugin} reason=\"{reason}\"{about}");
+        log::log!(
+            level,
+            "auth failed client={peer} plugin={plugin} reason=\"{reason}\"{about}"
+        );
     }
 }
