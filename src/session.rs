@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::time::sleep;
+
 use crate::auth::{Door, Visitor};
 use crate::drain::Drain;
 use crate::http::{self, Site};
+use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
 use crate::relay::{Refused, Relay, Settings};
@@ -55,7 +58,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         stream,
         &peer,
         site,
-        &doorkeeper,
+        doorkeeper,
         || seat.begin_session(),
         drain.clone(),
     ));
@@ -71,14 +74,19 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     summary.log(&peer, client.identity.as_deref(), &context.target);
 }
 
-/// Connects to the target, unless the server ends first.
+/// Connects to the target. A server that ends leaves it a little time, because the client may have
+/// sent something already.
 async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Refused> {
     let mut drain = context.drain.clone();
+    let told_long_ago = async {
+        drain.told().await;
+        sleep(limits::CLOSE_TIME).await;
+    };
     tokio::select! {
         reached = context.target.connect(context.target_tls.as_ref()) => reached.map_err(|error| {
             log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
             Refused::Unreachable
         }),
-        () = drain.told() => Err(Refused::Shutdown),
+        () = told_long_ago => Err(Refused::Shutdown),
     }
 }

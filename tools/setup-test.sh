@@ -14,9 +14,16 @@ want xterm xterm
 want /usr/share/fonts/X11/misc xfonts-base
 want xsetroot x11-xserver-utils
 want ps procps # novnc_proxy watches its bridge with it
+want ss iproute2 # who listens where
+# Children that end with their parent, with few descriptors, with another /etc/hosts.
 want setpriv util-linux
+want prlimit util-linux
+want unshare util-linux
+want mount mount
 # Clients, and what passes sockets as the service manager does.
 want curl curl
+want openssl openssl
+want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd

@@ -1,6 +1,5 @@
 //! `BasicHTTPAuth`: user and password with each request (RFC 7617).
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
@@ -51,11 +50,8 @@ impl Basic {
         })
     }
 
-    pub(super) fn file(&self) -> Option<&Path> {
-        match &self.source {
-            Source::Literal(..) => None,
-            Source::File(path) => Some(path),
-        }
+    pub(super) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The next state of the users, from the file as it is now; blocks.

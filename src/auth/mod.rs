@@ -118,11 +118,7 @@ impl Door {
     /// Every file that matters to it, to notice when one changes.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let files = self.plugins.iter().filter_map(|plugin| match plugin {
-            Ready::Basic(basic) => basic.file(),
-            Ready::Origin(_) | Ready::Certificate(_) => None,
-        });
-        files.map(PathBuf::from).collect()
+        self.plugins.iter().filter_map(Ready::file).collect()
     }
 
     /// Reads those files anew; blocks, and changes nothing yet.
@@ -188,6 +184,13 @@ impl Door {
 }
 
 impl Ready {
+    fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Basic(basic) => basic.source().file(),
+            Self::Origin(_) | Self::Certificate(_) => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Basic(_) => "BasicHTTPAuth",

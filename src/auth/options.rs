@@ -1,5 +1,7 @@
 //! `--auth-plugin`, `--auth-source` and `--web-auth`: which plugins there are, and what they ask.
 
+use std::path::PathBuf;
+
 use super::client_cert::Listed;
 use super::origin::Origins;
 use super::users::Source;
@@ -46,6 +48,16 @@ impl Plugin {
 }
 
 impl Options {
+    /// Every file that they name.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = self.plugins.iter().filter_map(|plugin| match plugin {
+            Plugin::BasicHttpAuth(source) => source.file(),
+            Plugin::ExpectOrigin(_) | Plugin::ClientCertCnAuth(_) => None,
+        });
+        files.collect()
+    }
+
     /// Judges the options.
     ///
     /// # Errors

@@ -43,6 +43,16 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The file to watch.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Literal(..) => None,
+            Self::File(path) => Some(path.clone()),
+        }
+    }
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

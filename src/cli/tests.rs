@@ -28,7 +28,7 @@ fn options_stand_before_between_and_behind_positionals() {
         assert_eq!(got.target.as_deref(), Some("h:1"));
         assert_eq!(got.heartbeat, 5);
         assert!(got.web.is_some_and(|web| web.as_os_str() == "/d"));
-        assert!(got.listen_typed);
+        assert!(got.typed.listen && got.typed.target && !got.typed.demo);
     }
 }
 
@@ -69,7 +69,7 @@ fn a_value_that_looks_like_an_option_is_a_value() {
 #[test]
 fn what_is_not_here_is_refused_by_name() {
     for line in [
-        "--token-plugin x 6080 h:1",
+        "--record x 6080 h:1",
         "--rec=x 6080 h:1",
         "-D 6080 h:1",
         "-vD 6080 h:1",

@@ -2,12 +2,13 @@
 //!
 //! Two walls. A path is decoded once and loses its dots before anything is opened; and every file
 //! is opened beneath the directory by the kernel (openat2(2) with `RESOLVE_BENEATH`), which also
-//! stops a symlink that leads out, whenever it was put there.
+//! stops a symlink that leads out, whenever it was put there. Where the call is forbidden, [`walk`]
+//! does the same.
 
 use std::fmt::Write;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,12 +20,13 @@ use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::spawn_blocking;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::{Backend, DefaultServeDirFallback};
 
-use super::{Body, html, listing, text};
+use super::{Body, html, listing, text, walk};
 use crate::config::Web;
 use crate::error::Failure;
 
@@ -163,7 +165,10 @@ fn absolute(path: &Path) -> String {
 }
 
 fn moved(path: &Path, query: Option<&str>) -> Response<Body> {
-    let mut to = format!("{}/", absolute(path));
+    let mut to = absolute(path);
+    if !to.ends_with('/') {
+        to.push('/');
+    }
     if let Some(query) = query {
         let _ = write!(to, "?{query}");
     }
@@ -179,7 +184,6 @@ fn not_found() -> Response<Body> {
 }
 
 fn failed(error: &io::Error) -> Response<Body> {
-    use rustix::io::Errno;
     match Errno::from_io_error(error) {
         Some(Errno::ACCESS | Errno::PERM) => text(StatusCode::FORBIDDEN, "Forbidden"),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => {
@@ -199,8 +203,10 @@ impl Beneath {
     pub(super) fn open_now(&self, path: &Path, flags: OFlags) -> io::Result<File> {
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let flags = flags | OFlags::CLOEXEC;
-        let file = rustix::fs::openat2(&*self.0, path, flags, Mode::empty(), how)?;
-        Ok(File::from(file))
+        match rustix::fs::openat2(&*self.0, path, flags, Mode::empty(), how) {
+            Err(Errno::NOSYS) => Ok(walk::open_beneath(self.0.as_fd(), path, flags)?.into()),
+            opened => Ok(opened?.into()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod files;
 mod listing;
+mod walk;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -71,7 +72,7 @@ pub async fn converse(
     stream: Stream,
     peer: &impl fmt::Display,
     site: &Site,
-    doorkeeper: &Doorkeeper<'_>,
+    doorkeeper: Doorkeeper<'_>,
     admit: impl Fn() -> bool,
     mut drain: Drain,
 ) -> Option<Upgraded> {
@@ -86,15 +87,15 @@ pub async fn converse(
                 )),
                 (true, false) => nobody(to_https(&request)),
                 (false, true) => {
-                    site.upgrade(&mut request, doorkeeper, &admit, &promised)
+                    site.upgrade(&mut request, &doorkeeper, &admit, &promised)
                         .await
                 }
-                (false, false) => site.respond(&request, doorkeeper).await,
+                (false, false) => site.respond(&request, &doorkeeper).await,
             };
         log::debug!(
             "request client={peer}{} method={} path=\"{}\" status={}",
             Identity(identity.as_deref()),
-            request.method(),
+            Escaped(request.method().as_str()),
             // The query may hold a token.
             Escaped(request.uri().path()),
             response.status().as_u16()
@@ -108,6 +109,8 @@ pub async fn converse(
             .max_buf_size(limits::REQUEST_HEAD_SIZE)
             .max_headers(limits::REQUEST_HEADERS)
             .title_case_headers(true)
+            // A client may say that it has no further request before it reads its answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -163,6 +166,13 @@ impl Site {
             Ok(response) => response,
             Err(refusal) => return nobody(refused(&refusal)),
         };
+        // What follows would be a body to one reader and frames to another.
+        if !request.body().is_end_stream() {
+            return nobody(text(
+                StatusCode::BAD_REQUEST,
+                "A request for a WebSocket has no body",
+            ));
+        }
         let admitted = match doorkeeper.judge(request.headers(), Wants::WebSocket).await {
             Ok(admitted) => admitted,
             Err(denied) => return nobody(turned_away(&denied)),

@@ -19,6 +19,8 @@ pub struct Summary {
     pub close: Close,
     /// Whose it was.
     pub closed_by: ClosedBy,
+    /// What TLS said when it lost the target.
+    pub fault: Option<Box<str>>,
 }
 
 /// Who ended a session.
@@ -64,15 +66,18 @@ impl Summary {
         target: &impl fmt::Display,
     ) {
         let identity = Identity(identity);
+        let fault = self.fault.as_deref();
+        let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
         log::info!(
-            "session client={client}{identity} target={target} from_client={} to_client={} seconds={:.3} \
-             code={} by={} reason=\"{}\"",
+            "session client={client}{identity} target={target} from_client={} to_client={} \
+             seconds={:.3} code={} by={} reason=\"{}\"{}",
             self.from_client,
             self.to_client,
             self.duration.as_secs_f64(),
             self.close.code,
             self.closed_by,
             Escaped(&self.close.reason),
+            fault.unwrap_or_default(),
         );
     }
 }

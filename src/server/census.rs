@@ -29,6 +29,7 @@ pub struct Counts {
     pub sessions: u32,
     /// Sessions that ever began.
     pub served: u64,
+    closed: bool,
     by_address: HashMap<IpAddr, u32>,
 }
 
@@ -58,6 +59,15 @@ impl Census {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Counts> {
         self.counts.subscribe()
+    }
+
+    /// Admits no further session: a page that stays connected must not hold up an end that waits
+    /// for the last one.
+    pub fn close(&self) {
+        self.counts.send_if_modified(|counts| {
+            counts.closed = true;
+            false
+        });
     }
 
     /// Gives a new connection its seat.
@@ -105,7 +115,7 @@ impl Seat {
     /// Makes the connection a session; `false` when no further session is admitted.
     pub fn begin_session(&self) -> bool {
         self.census.counts.send_if_modified(|counts| {
-            if self.census.once && counts.served > 0 {
+            if counts.closed || self.census.once && counts.served > 0 {
                 return false;
             }
             self.session.store(true, Ordering::Relaxed);
@@ -122,12 +132,12 @@ impl Drop for Seat {
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);
-            if let Some(network) = self.limited
-                && let Some(here) = counts.by_address.get_mut(&network)
-            {
-                *here -= 1;
-                if *here == 0 {
-                    counts.by_address.remove(&network);
+            if let Some(network) = self.limited {
+                if let Some(here) = counts.by_address.get_mut(&network) {
+                    *here -= 1;
+                    if *here == 0 {
+                        counts.by_address.remove(&network);
+                    }
                 }
             }
             session || counts.connections == 0

@@ -35,7 +35,7 @@ impl Hall {
     }
 
     /// Accepts for as long as it is polled. Nothing that accept(2) says ends it.
-    pub(super) async fn keep(self: Arc<Self>, listener: Listener) {
+    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>) {
         let failures = Throttle::default();
         loop {
             match listener.accept().await {
@@ -88,16 +88,17 @@ impl Hall {
         )
     }
 
-    /// Keeps the manager's status line current, a little behind.
-    pub(super) async fn report(&self) {
+    /// Keeps the manager's status line current, a little behind; it was `told` one already.
+    pub(super) async fn report(&self, mut told: String) {
         let mut counts = self.census.watch();
-        let mut told = self.status();
-        while counts.changed().await.is_ok() {
+        loop {
             let now = self.status();
             if now != told {
                 notify::status(&now);
                 told = now;
                 sleep(limits::STATUS_INTERVAL).await;
+            } else if counts.changed().await.is_err() {
+                return;
             }
         }
     }

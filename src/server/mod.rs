@@ -5,6 +5,7 @@ mod ends;
 mod hall;
 mod reload;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::runtime::Builder;
@@ -24,11 +25,12 @@ use crate::listener::{self, Accepted, Door, Listener};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
-use crate::tls::Tls;
-use crate::tls::client::Client;
+use crate::tls::client::{self, Client};
+use crate::tls::{self, Tls};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use reload::Stamp;
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -36,6 +38,7 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    stamp: Stamp,
 }
 
 /// Opens everything that the configuration names, then serves until told to end.
@@ -43,19 +46,22 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
+    let watched = config.tls.iter().flat_map(tls::Options::files);
+    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
+    let watched = watched.chain(config.auth.files());
     let material = Material {
+        // Before they are read: what changes from now on is noticed.
+        stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
         tls: config.tls.map(Tls::load).transpose()?,
-        target_tls: config
-            .target_tls
-            .map(|options| Client::load(&options).map_err(Failure::Start))
-            .transpose()?,
+        target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
+        .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
     let served = runtime.block_on(serve(config.service, doors, material));
@@ -64,25 +70,26 @@ pub fn run(config: Config) -> Result<(), Failure> {
     served
 }
 
-async fn serve(service: Service, doors: Vec<Door>, material: Material) -> Result<(), Failure> {
+async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections),
+        affordable(service.max_connections, service.target.is_none()),
         service.per_address,
         service.run_once,
     );
+    let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
-    let mut doorkeepers = JoinSet::new();
+    let mut listeners = Vec::new();
     for door in doors {
         match door {
             Door::Listening(socket, bound) => {
                 let listener = Listener::new(socket, bound).map_err(cannot("cannot listen"))?;
                 log::info!("listening on {listener}");
-                doorkeepers.spawn(hall.clone().keep(listener));
+                listeners.push(Arc::new(listener));
             }
             Door::Connected(socket) => {
                 let accepted = Accepted::new(socket).map_err(cannot("--inetd"))?;
@@ -91,26 +98,46 @@ async fn serve(service: Service, doors: Vec<Door>, material: Material) -> Result
         }
     }
     log::info!("bridging to {}", hall.context.target);
-    notify::ready(&hall.status());
+    let status = hall.status();
+    notify::ready(&status);
 
     let mut counts = hall.census.watch();
-    let only_one = doorkeepers.is_empty();
-    let why = tokio::select! {
-        () = after(timeouts.0) => Some("--timeout"),
-        () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-        () = begun(once, counts.clone()) => Some("--run-once"),
-        () = empty(only_one, counts.clone()) => Some("--inetd"),
-        () = signals.next() => None,
-        () = hall.report() => None,
-        () = reload::keep(hall.context.clone(), hangup, || hall.status()) => None,
+    let only_one = listeners.is_empty();
+    let mut time_is_up = pin!(after(timeouts.0));
+    let mut upkeep = pin!(async {
+        tokio::select! {
+            () = hall.report(status) => {}
+            () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
+        }
+    });
+    let why = loop {
+        let mut doorkeepers = JoinSet::new();
+        for listener in &listeners {
+            doorkeepers.spawn(hall.clone().keep(listener.clone()));
+        }
+        let why = tokio::select! {
+            () = &mut time_is_up => Some("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
+            () = begun(once, counts.clone()) => Some("--run-once"),
+            () = empty(only_one, counts.clone()) => Some("--inetd"),
+            () = signals.next() => None,
+            () = &mut upkeep => None,
+        };
+        // First nobody new, then the farewell: who comes now finds the next server, or none.
+        doorkeepers.shutdown().await;
+        // Whoever came in the moment of an idle exit is served as if it had not been.
+        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+            break why;
+        }
     };
-    // First nobody new, then the farewell: who comes now finds the next server, or none.
-    doorkeepers.shutdown().await;
+    drop(listeners);
     if let Some(option) = why {
+        hall.census.close();
         log::info!("ending by {option}");
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
+            () = &mut upkeep => {}
         }
     }
     notify::stopping("closing sessions");
@@ -148,8 +175,9 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two.
-fn affordable(asked: Option<u32>) -> u32 {
+/// How many connections to admit. The limit on open files has a word in it: a session takes two,
+/// and the demo's target is in this process as well.
+fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -162,7 +190,9 @@ fn affordable(asked: Option<u32>) -> u32 {
         limit = raised;
     }
     let files = limit.current.unwrap_or(u64::MAX);
-    let room = files.saturating_sub(limits::RESERVED_DESCRIPTORS) / 2;
+    let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
+    let each = if demo { 3 } else { 2 };
+    let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {
         log::warn!(

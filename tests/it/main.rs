@@ -20,6 +20,7 @@ mod bridge; // a bridge as a child process, ready to be connected to
 mod compat; // what websockify does, asked of both programs
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
+mod environment; // variables, a manager's sockets, and the command line, which wins
 mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
@@ -27,4 +28,5 @@ mod limits; // connections, descriptors, request heads
 mod process; // a child's output, notices and end, as events that a test waits for
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
+mod tls; // certificates, handshakes, renewal; TLS to the target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

@@ -82,7 +82,7 @@ impl Frame {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![u8::from(self.fin) << 7 | self.rsv << 4 | self.opcode];
+        let mut bytes = vec![(u8::from(self.fin) << 7) | (self.rsv << 4) | self.opcode];
         let mask_bit = u8::from(self.mask.is_some()) << 7;
         let length = self.payload.len();
         match (self.length, u8::try_from(length), u16::try_from(length)) {

@@ -101,10 +101,14 @@ impl Wire {
     /// Reads once; a reset connection has ended like any other, without more bytes.
     fn fill(&mut self) -> usize {
         let mut buffer = [0; 65536];
-        let n = match self.stream.read(&mut buffer) {
-            Ok(n) => n,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
-            Err(error) => panic!("the bridge said nothing in time: {error}"),
+        let n = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(n) => break n,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break 0,
+                // A read with a timeout is not taken up again after SIGSTOP or a freeze (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("the bridge said nothing in time: {error}"),
+            }
         };
         self.unread.extend_from_slice(&buffer[..n]);
         n

@@ -114,7 +114,7 @@ impl Ws {
         Some(
             bytes
                 .into_iter()
-                .fold(0, |number, byte| number << 8 | usize::from(byte)),
+                .fold(0, |number, byte| (number << 8) | usize::from(byte)),
         )
     }
 }
