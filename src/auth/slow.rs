@@ -50,10 +50,10 @@ impl Slow {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= limits::FAILURES_KNOWN && !known.contains_key(&from) {
             known.retain(|_, failures| !failures.forgiven(now));
+        }
+        if known.len() >= limits::FAILURES_KNOWN && !known.contains_key(&from) {
             let oldest = known.iter().min_by_key(|(_, failures)| failures.last);
-            if let Some(oldest) = oldest.map(|(network, _)| *network)
-                && known.len() >= limits::FAILURES_KNOWN
-            {
+            if let Some(oldest) = oldest.map(|(network, _)| *network) {
                 known.remove(&oldest);
             }
         }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::{JANE, admitted, refusal};
 use crate::backend;
 use crate::bridge::Bridge;
-use crate::wire::{Response, Wire};
+use crate::tls::{Authority, Dialer};
+use crate::wire::{Response, UPGRADE, Wire, Ws};
 
 fn bridge() -> (Bridge, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -114,4 +116,71 @@ fn another_process_does_not_know_a_pass() {
     let (first, _folder) = bridge();
     let (second, _other) = bridge();
     assert_eq!(refusal(second.addr(), &pass(&first)).status, 401);
+}
+
+#[test]
+fn inside_tls_a_pass_is_for_this_host_and_tls_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("vnc.html"), "a page").unwrap();
+    let ca = Authority::new();
+    let web = format!("--web={}", folder.path().display());
+    let plugin = ["--auth-plugin=BasicHTTPAuth", "--auth-source=jane:a:b"];
+    let target = backend::echo().to_string();
+    let to = ["--web-auth", &web, "127.0.0.1:{port}", &target];
+    let bridge = Bridge::start(&[&ca.here().options()[..], &plugin, &to].concat());
+    let mut page = Dialer::new(&ca).dial(bridge.addr()).unwrap().wire;
+    let head = format!("GET /vnc.html HTTP/1.1\r\nHost: bridge\r\n{JANE}");
+    let response = page.request(&head);
+    let (cookie, attributes) = response
+        .header("set-cookie")
+        .unwrap()
+        .split_once("; ")
+        .unwrap();
+    assert!(cookie.starts_with("__Host-websockify-"), "{cookie}");
+    assert!(
+        attributes.ends_with("; HttpOnly; SameSite=Strict; Secure"),
+        "{attributes}"
+    );
+    let pass = format!("Cookie: {cookie}\r\n");
+    assert_eq!(refusal(bridge.addr(), &pass).status, 401);
+    assert_eq!(
+        refusal(bridge.addr(), &pass.replace("__Host-", "")).status,
+        401
+    );
+    let wire = Dialer::new(&ca).dial(bridge.addr()).unwrap().wire;
+    let head = format!("{UPGRADE}{pass}Origin: https://bridge\r\n");
+    Ws::upgrade_with(wire, &head).expect_echo("hello");
+}
+
+/// A browser says no origin when its user opens a page; a page that fetches says its own.
+#[test]
+fn origins_do_not_lock_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("vnc.html"), "a page").unwrap();
+    let bridge = Bridge::start(&[
+        "--auth-plugin=ExpectOrigin,BasicHTTPAuth",
+        "--auth-source=https://a",
+        "--auth-source=jane:a:b",
+        "--web-auth",
+        &format!("--web={}", folder.path().display()),
+        "127.0.0.1:{port}",
+        "127.0.0.1:1",
+    ]);
+    let page = |headers: &str| ask(bridge.addr(), "GET /vnc.html", headers).status;
+    assert_eq!(page(JANE), 200);
+    assert_eq!(page(""), 401);
+    assert_eq!(page(&format!("{JANE}Origin: https://a\r\n")), 200);
+    assert_eq!(page(&format!("{JANE}Origin: https://evil\r\n")), 403);
+}
+
+#[test]
+fn curl_is_asked_and_answers() {
+    let (bridge, _folder) = bridge();
+    let url = format!("http://{}/vnc.html", bridge.addr());
+    for (user, status) in [("jane:a:b", "200"), ("jane:x", "401")] {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--anyauth"]);
+        let done = command.args(["-u", user, &url]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), status, "{user}");
+    }
 }
