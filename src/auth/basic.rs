@@ -117,8 +117,10 @@ impl Basic {
         let turn = self.hashing.clone().acquire_owned().await;
         let turn = turn.map_err(|_| Denied::busy())?;
         // The same page's other requests may have found out meanwhile.
-        let Verdict::Ask(hash, known) = users.judge(&name, &sealed) else {
-            return Ok(true);
+        let (hash, known) = match users.judge(&name, &sealed) {
+            Verdict::Right => return Ok(true),
+            Verdict::Wrong => return Ok(false),
+            Verdict::Ask(hash, known) => (hash, known),
         };
         let password = credentials.password.clone();
         let hashed = spawn_blocking(move || {
