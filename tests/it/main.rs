@@ -25,6 +25,7 @@ mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod limits; // connections, descriptors, request heads
+mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target

@@ -10,36 +10,48 @@ use socket2::{Domain, Socket, Type};
 
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::machine;
 use crate::wire::{Frame, Wire, Ws};
 
 /// A bridge to `name:port` on a machine whose /etc/hosts says `hosts`.
-fn bridge_where(hosts: &str, name: &str, port: u16) -> Bridge {
+fn bridge_where(apart: &[&str], hosts: &str, name: &str, port: u16) -> Bridge {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hosts");
     fs::write(&file, hosts).unwrap();
     let target = format!("{name}:{port}");
-    bridge_with(&file, &["127.0.0.1:{port}", &target])
+    bridge_with(apart, &file, &["127.0.0.1:{port}", &target])
 }
 
 /// A bridge on a machine whose /etc/hosts is `file`.
-fn bridge_with(file: &Path, args: &[&str]) -> Bridge {
+fn bridge_with(apart: &[&str], file: &Path, args: &[&str]) -> Bridge {
     let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
-    let alone = ["unshare", "--map-root-user", "--mount"];
-    Bridge::start_under(&[&alone[..], &["sh", "-c", &mount, "sh"]].concat(), args)
+    Bridge::start_under(&[apart, &["sh", "-c", &mount, "sh"]].concat(), args)
 }
 
 #[test]
 fn a_name_with_two_addresses_is_reached_at_the_one_that_listens() {
+    let Some(apart) = machine::apart(
+        "--mount",
+        "targets::a_name_with_two_addresses_is_reached_at_the_one_that_listens",
+    ) else {
+        return;
+    };
     let v4 = backend::echo();
-    let bridge = bridge_where("127.0.0.1 two\n::1 two\n", "two", v4.port());
+    let bridge = bridge_where(&apart, "127.0.0.1 two\n::1 two\n", "two", v4.port());
     Ws::open(bridge.addr()).expect_echo("over IPv4");
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
-    let bridge = bridge_where("127.0.0.1 two\n::1 two\n", "two", v6.port());
+    let bridge = bridge_where(&apart, "127.0.0.1 two\n::1 two\n", "two", v6.port());
     Ws::open(bridge.addr()).expect_echo("over IPv6");
 }
 
 #[test]
 fn an_address_that_does_not_answer_costs_a_moment() {
+    let Some(apart) = machine::apart(
+        "--mount",
+        "targets::an_address_that_does_not_answer_costs_a_moment",
+    ) else {
+        return;
+    };
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
     // The same port of an IPv4 address that nobody else uses: nobody accepts and the queue is
     // full, so the kernel drops whoever else comes.
@@ -49,7 +61,7 @@ fn an_address_that_does_not_answer_costs_a_moment() {
     full.listen(0).unwrap();
     let _queue = std::net::TcpStream::connect(silent).unwrap();
     for order in ["127.0.0.9 two\n::1 two\n", "::1 two\n127.0.0.9 two\n"] {
-        let bridge = bridge_where(order, "two", v6.port());
+        let bridge = bridge_where(&apart, order, "two", v6.port());
         let began = Instant::now();
         Ws::open(bridge.addr()).expect_echo("past the silent one");
         assert!(
@@ -105,6 +117,12 @@ fn a_name_that_does_not_resolve_is_one_sessions_affair() {
 /// read files.
 #[test]
 fn a_silent_resolver_costs_a_few_threads_and_no_files() {
+    let Some(apart) = machine::apart(
+        "--mount",
+        "targets::a_silent_resolver_costs_a_few_threads_and_no_files",
+    ) else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("page"), "page").unwrap();
     let web = format!("--web={}", folder.path().display());
@@ -112,7 +130,7 @@ fn a_silent_resolver_costs_a_few_threads_and_no_files() {
     let hosts = folder.path().join("hosts");
     mkfifoat(CWD, &hosts, Mode::RWXU).unwrap();
     let args = ["127.0.0.1:{port}", "db.example:5900", &web];
-    let bridge = bridge_with(&hosts, &args);
+    let bridge = bridge_with(&apart, &hosts, &args);
     for _ in 0..600 {
         Ws::open(bridge.addr());
     }
@@ -135,21 +153,17 @@ fn a_silent_resolver_costs_a_few_threads_and_no_files() {
 /// The kernel may choose the target's own port for our end, where nobody listens on it.
 #[test]
 fn a_dead_target_is_not_taken_for_an_echo() {
+    let Some(apart) = machine::apart("--net", "targets::a_dead_target_is_not_taken_for_an_echo")
+    else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let one_port = "ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range \
                     && exec \"$@\"";
     let listen = format!("--unix-listen={}", path.display());
     let bridge = Bridge::start_under(
-        &[
-            "unshare",
-            "--map-root-user",
-            "--net",
-            "sh",
-            "-c",
-            one_port,
-            "sh",
-        ],
+        &[&apart[..], &["sh", "-c", one_port, "sh"]].concat(),
         &[&listen, "127.0.0.1:40000"],
     );
     let mut client = Ws::upgrade(Wire::connect_unix(&path));

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::differs;
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::machine;
 use crate::wire::{UPGRADE, Wire, Ws};
 
 /// One session over a Unix socket.
@@ -49,20 +50,15 @@ fn every_address() {
 /// A host with several addresses is listened on at each; websockify takes the first, IPv4 before IPv6.
 #[test]
 fn every_address_of_a_host() {
+    let Some(apart) = machine::apart("--mount", "compat::listen::every_address_of_a_host") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let hosts = folder.path().join("hosts");
     fs::write(&hosts, "127.0.0.1 two\n::1 two\n").unwrap();
     let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
     let bridge = Bridge::start_under(
-        &[
-            "unshare",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            &mount,
-            "sh",
-        ],
+        &[&apart[..], &["sh", "-c", &mount, "sh"]].concat(),
         &["two:{port}", &backend::echo().to_string()],
     );
     Ws::open((Ipv4Addr::LOCALHOST, bridge.port())).expect_echo("hello");
