@@ -18,7 +18,15 @@ fn bridge_where(hosts: &str, name: &str, port: u16) -> Bridge {
     let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
     let target = format!("{name}:{port}");
     Bridge::start_under(
-        &["unshare", "--mount", "sh", "-c", &mount, "sh"],
+        &[
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &mount,
+            "sh",
+        ],
         &["127.0.0.1:{port}", &target],
     )
 }
