@@ -116,6 +116,104 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub inetd: bool,
 
+    /// Certificate with its chain, in PEM; or a directory of them, as certbot's; repeat it or
+    /// separate by commas, and each client gets the one it asks for by name. Unless given,
+    /// self.pem if it is here. TLS and plain clients share the port
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_CERT", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub cert: Vec<PathBuf>,
+
+    /// Key of the certificate, if it is not in the same file; as many as there are of --cert
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_KEY", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub key: Vec<PathBuf>,
+
+    /// Password of an encrypted key. Every user of this machine can read it in the list of
+    /// processes: better use --key-password-file
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "WEBSOCKIFY_KEY_PASSWORD",
+        hide_env_values = true
+    )]
+    pub key_password: Option<String>,
+
+    /// File whose first line is the password of an encrypted key
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_KEY_PASSWORD_FILE")]
+    pub key_password_file: Option<PathBuf>,
+
+    /// Turn clients without TLS away: pages are redirected to https, WebSockets refused
+    #[arg(long, env = "WEBSOCKIFY_SSL_ONLY", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub ssl_only: bool,
+
+    /// Oldest TLS version to speak; default is tlsv1_2
+    #[arg(long, value_name = "VERSION", env = "WEBSOCKIFY_SSL_VERSION", default_value = "default",
+          hide_default_value = true,
+          value_parser = ["default", "tlsv1_1", "tlsv1_2", "tlsv1_3"])]
+    pub ssl_version: String,
+
+    /// OpenSSL's names of ciphers (ciphers(1)), separated by colons; those that begin with TLS_
+    /// are for TLS 1.3, the others for older versions
+    #[arg(long, value_name = "LIST", env = "WEBSOCKIFY_SSL_CIPHERS")]
+    pub ssl_ciphers: Option<String>,
+
+    /// Let only clients in that show a valid certificate; implies --ssl-only
+    #[arg(long, env = "WEBSOCKIFY_VERIFY_CLIENT", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub verify_client: bool,
+
+    /// Authorities of clients' certificates, in PEM, with revocation lists if there are any;
+    /// the system's authorities unless given
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_CAFILE")]
+    pub cafile: Option<PathBuf>,
+
+    /// Speak TLS to the target, and verify its certificate
+    #[arg(long, env = "WEBSOCKIFY_SSL_TARGET", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub ssl_target: bool,
+
+    /// Authorities of the target's certificate, in PEM; the system's unless given
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEBSOCKIFY_SSL_TARGET_CAFILE",
+        requires = "ssl_target"
+    )]
+    pub ssl_target_cafile: Option<PathBuf>,
+
+    /// Name that the target's certificate must be for; its host unless given
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WEBSOCKIFY_SSL_TARGET_NAME",
+        requires = "ssl_target"
+    )]
+    pub ssl_target_name: Option<String>,
+
+    /// Certificate to show to the target
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEBSOCKIFY_SSL_TARGET_CERT",
+        requires = "ssl_target"
+    )]
+    pub ssl_target_cert: Option<PathBuf>,
+
+    /// Key of --ssl-target-cert, if it is not in the same file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEBSOCKIFY_SSL_TARGET_KEY",
+        requires = "ssl_target_cert"
+    )]
+    pub ssl_target_key: Option<PathBuf>,
+
+    /// Accept any certificate of the target: whoever is in between can read and change everything
+    #[arg(long, env = "WEBSOCKIFY_SSL_TARGET_INSECURE", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new(), requires = "ssl_target")]
+    pub ssl_target_insecure: bool,
+
     /// Serve the files beneath DIR on the same port
     #[arg(long, value_name = "DIR", env = "WEBSOCKIFY_WEB")]
     pub web: Option<PathBuf>,
@@ -173,44 +271,44 @@ pub struct Options {
 const NOT_IN_THIS_BUILD: &[&str] = &[
     "auth-plugin",
     "auth-source",
-    "cafile",
-    "cert",
     "daemon",
     "host-token",
-    "key",
-    "key-password",
     "legacy-syslog",
     "libserver",
     "log-file",
     "record",
-    "ssl-ciphers",
-    "ssl-only",
-    "ssl-target",
-    "ssl-version",
     "syslog",
     "target-config",
     "token-plugin",
     "token-source",
-    "verify-client",
     "web-auth",
     "wrap-mode",
 ];
 
 /// websockify's options that this build has: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
+    "cafile",
+    "cert",
     "file-only",
     "heartbeat",
     "help",
     "idle-timeout",
     "inetd",
+    "key",
+    "key-password",
     "prefer-ipv6",
     "run-once",
+    "ssl-ciphers",
+    "ssl-only",
+    "ssl-target",
+    "ssl-version",
     "timeout",
     "traffic",
     "unix-listen",
     "unix-listen-mode",
     "unix-target",
     "verbose",
+    "verify-client",
     "web",
 ];
 

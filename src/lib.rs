@@ -5,7 +5,8 @@
 //!
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
 //! - [`server`]: many connections, their limits, and how the program ends
-//! - [`stream`]: one type for every socket that is relayed
+//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
+//! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
@@ -27,9 +28,11 @@ pub mod log;
 pub mod relay;
 pub mod server;
 pub mod session;
+pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
+pub mod tls;
 pub mod websocket;
 
 use std::ffi::OsString;

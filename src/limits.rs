@@ -18,6 +18,17 @@ pub const PONG_BACKLOG: usize = 4 * 1024;
 /// Slow links need a second or two; a slow loris wants minutes.
 pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
 
+/// Time for a whole TLS handshake: three round trips on a slow link, or a key in slow hardware.
+pub const TLS_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+
+/// A certificate that ends within so many days is warned about at start and at each reload;
+/// renewal by certbot comes at 30.
+pub const CERTIFICATE_DAYS: u32 = 14;
+
+/// How often the files of certificates are looked at for a change that no signal told of. A look
+/// is a few stat(2) calls, and follows links and renames wherever the renewal put the new files.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Size of a whole request head, above which it is refused as soon as hyper looks: what one more
 /// read brought may pass. Browsers with many cookies stay below 16 KiB.
 pub const REQUEST_HEAD_SIZE: usize = 32 * 1024;

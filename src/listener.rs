@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::config::Listen;
 use crate::error::Failure;
 use crate::limits;
-use crate::stream::Stream;
+use crate::stream::Socket as Connected;
 
 /// A socket from before there is a runtime.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ enum Listening {
 #[derive(Debug)]
 pub struct Accepted {
     /// The socket.
-    pub stream: Stream,
+    pub socket: Connected,
     /// Who is at its other end.
     pub peer: Peer,
 }
@@ -296,7 +296,7 @@ impl Listener {
             Listening::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok(Accepted {
-                    stream: Stream::Tcp(stream),
+                    socket: Connected::Tcp(stream),
                     peer: tcp_peer(address),
                 })
             }
@@ -304,7 +304,7 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 let peer = unix_peer(&stream);
                 Ok(Accepted {
-                    stream: Stream::Unix(stream),
+                    socket: Connected::Unix(stream),
                     peer,
                 })
             }
@@ -339,7 +339,7 @@ impl Accepted {
             let stream = tokio::net::UnixStream::from_std(socket.into())?;
             let peer = unix_peer(&stream);
             return Ok(Self {
-                stream: Stream::Unix(stream),
+                socket: Connected::Unix(stream),
                 peer,
             });
         }
@@ -347,7 +347,7 @@ impl Accepted {
         let stream = tokio::net::TcpStream::from_std(socket.into())?;
         let peer = tcp_peer(stream.peer_addr()?);
         Ok(Self {
-            stream: Stream::Tcp(stream),
+            socket: Connected::Tcp(stream),
             peer,
         })
     }

@@ -14,14 +14,20 @@ use crate::relay::{Refused, Relay, Settings};
 use crate::server::census::Seat;
 use crate::stream::Stream;
 use crate::target::Target;
+use crate::tls::Tls;
+use crate::tls::client::Client;
 
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Context {
+    /// TLS, where there are certificates.
+    pub tls: Option<Tls>,
     /// What is answered over HTTP.
     pub site: Site,
     /// Where sessions go.
     pub target: Target,
+    /// TLS towards the target.
+    pub target_tls: Option<Client>,
     /// How they are relayed.
     pub settings: Settings,
     /// Given when the server ends.
@@ -31,8 +37,14 @@ pub struct Context {
 /// Serves one client: files while it asks for files, and one session if it asks for that. Returns
 /// when the client is gone; `seat` is what it holds of the server's limits meanwhile.
 pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
-    let Accepted { stream, peer } = accepted;
+    let Accepted { socket, peer } = accepted;
     let (site, drain) = (&context.site, &context.drain);
+    let stream = match &context.tls {
+        // Boxed, as HTTP below: a handshake's state is not an idle session's.
+        Some(tls) => Box::pin(tls.open(socket, &peer)).await,
+        None => Some(Stream::Plain(socket)),
+    };
+    let Some(stream) = stream else { return };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
     let conversation = Box::pin(http::converse(
         stream,
@@ -62,7 +74,7 @@ async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Re
         sleep(limits::CLOSE_TIME).await;
     };
     tokio::select! {
-        reached = context.target.connect() => reached.map_err(|error| {
+        reached = context.target.connect(context.target_tls.as_ref()) => reached.map_err(|error| {
             log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
             Refused::Unreachable
         }),

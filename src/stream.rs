@@ -1,16 +1,28 @@
 //! One type for every byte stream that we relay, so that the relay is compiled once.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_openssl::SslStream;
 
-/// A connected stream socket, a client's or a target's.
+/// A connected stream, a client's or a target's.
 #[derive(Debug)]
 pub enum Stream {
+    /// As the socket has it.
+    Plain(Socket),
+    /// Inside TLS.
+    Tls(Pin<Box<SslStream<Socket>>>),
+}
+
+/// A connected stream socket.
+#[derive(Debug)]
+pub enum Socket {
     /// TCP over IPv4 or IPv6.
     Tcp(TcpStream),
     /// A Unix stream socket.
@@ -21,49 +33,84 @@ impl Stream {
     /// Lets the peer leave what we send unread for as long as it likes: see
     /// [`crate::limits::ANSWER_UNREAD_TIME`].
     pub fn forget_answer_deadline(&self) {
-        if let Self::Tcp(stream) = self {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref(),
+        };
+        if let Socket::Tcp(stream) = socket {
             // It fails only on a socket that is gone, which the next read will say.
             let _ = SockRef::from(stream).set_tcp_user_timeout(None);
         }
     }
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+impl Socket {
+    /// Waits for the first byte and leaves it unread; `None` when the peer left without one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn peek(&self) -> io::Result<Option<u8>> {
+        let peek = || {
+            let mut byte = [0];
+            let (size, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK)?;
+            Ok(byte.get(..size).and_then(|read| read.first()).copied())
+        };
+        match self {
+            Self::Tcp(stream) => stream.async_io(Interest::READABLE, peek).await,
+            Self::Unix(stream) => stream.async_io(Interest::READABLE, peek).await,
         }
     }
 }
 
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
         }
     }
 }
+
+/// The same four calls, passed on to whichever stream there is.
+macro_rules! pass_on {
+    ($name:ident: $($variant:ident),+) => {
+        impl AsyncRead for $name {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(stream) => Pin::new(stream).poll_read(cx, buf),)+
+                }
+            }
+        }
+
+        impl AsyncWrite for $name {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    $(Self::$variant(stream) => Pin::new(stream).poll_write(cx, bytes),)+
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(stream) => Pin::new(stream).poll_flush(cx),)+
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    $(Self::$variant(stream) => Pin::new(stream).poll_shutdown(cx),)+
+                }
+            }
+        }
+    };
+}
+
+pass_on!(Socket: Tcp, Unix);
+pass_on!(Stream: Plain, Tls);

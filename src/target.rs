@@ -11,7 +11,8 @@ use tokio::time;
 
 use crate::limits;
 use crate::listener::tune;
-use crate::stream::Stream;
+use crate::stream::{Socket, Stream};
+use crate::tls::client::Client;
 
 /// A service that clients reach through us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +51,19 @@ impl Target {
     }
 
     /// Connects, trying every address of a name in its resolver's order, the next one beside the
-    /// last after a short head start (RFC 8305). Returns within [`limits::CONNECT_TIME`].
+    /// last after a short head start (RFC 8305), and speaks TLS if told so. Returns within [`limits::CONNECT_TIME`].
     ///
     /// # Errors
     /// The last address's error, or the resolver's.
-    pub async fn connect(&self) -> io::Result<Stream> {
+    pub async fn connect(&self, tls: Option<&Client>) -> io::Result<Stream> {
         let connecting = async {
-            match self {
-                Self::Unix(path) => dial_unix(path.clone()).await,
-                Self::Tcp { host, port } => dial_tcp(host, *port).await,
+            let (socket, host) = match self {
+                Self::Unix(path) => (dial_unix(path.clone()).await?, None),
+                Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
+            };
+            match tls {
+                Some(tls) => tls.connect(socket, host).await,
+                None => Ok(Stream::Plain(socket)),
             }
         };
         time::timeout(limits::CONNECT_TIME, connecting)
@@ -104,11 +109,11 @@ pub fn parse_port(text: &str) -> Option<u16> {
     clippy::disallowed_methods,
     reason = "this file is the one that connects"
 )]
-async fn dial_unix(path: PathBuf) -> io::Result<Stream> {
-    UnixStream::connect(path).await.map(Stream::Unix)
+async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
+    UnixStream::connect(path).await.map(Socket::Unix)
 }
 
-async fn dial_tcp(host: &str, port: u16) -> io::Result<Stream> {
+async fn dial_tcp(host: &str, port: u16) -> io::Result<Socket> {
     let addresses = resolve(host, port).await?;
     let stream = match addresses.as_slice() {
         [] => Err(io::Error::new(
@@ -118,7 +123,7 @@ async fn dial_tcp(host: &str, port: u16) -> io::Result<Stream> {
         [address] => dial(*address).await,
         several => race(several).await,
     }?;
-    Ok(Stream::Tcp(stream))
+    Ok(Socket::Tcp(stream))
 }
 
 #[expect(

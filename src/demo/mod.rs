@@ -44,7 +44,7 @@ async fn echo(listener: Listener) {
         tokio::select! {
             accepted = listener.accept() => if let Ok(accepted) = accepted {
                 clients.spawn(async move {
-                    let (mut from, mut to) = split(accepted.stream);
+                    let (mut from, mut to) = split(accepted.socket);
                     copy(&mut from, &mut to).await
                 });
             },

@@ -18,7 +18,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, SERVER, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -43,6 +44,8 @@ pub struct Site {
     pub files: Option<Files>,
     /// The page at `/` where there are no files: the demo's.
     pub page: Option<&'static str>,
+    /// Whether clients without TLS are turned away.
+    pub tls_only: bool,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
@@ -68,11 +71,16 @@ pub async fn converse(
     mut drain: Drain,
 ) -> Option<Upgraded> {
     let promised = Mutex::new(None);
+    let secure = matches!(stream, Stream::Tls(_));
     let service = service_fn(async |mut request: Request<Incoming>| {
-        let response = if handshake::is_asked_for(&request) {
-            site.upgrade(&mut request, &admit, &promised)
-        } else {
-            site.respond(&request).await
+        let response = match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
+            (true, true) => text(
+                StatusCode::FORBIDDEN,
+                "This port takes TLS only: use wss://",
+            ),
+            (true, false) => to_https(&request),
+            (false, true) => site.upgrade(&mut request, &admit, &promised),
+            (false, false) => site.respond(&request).await,
         };
         log::debug!(
             "request client={peer} method={} path=\"{}\" status={}",
@@ -81,7 +89,7 @@ pub async fn converse(
             Escaped(request.uri().path()),
             response.status().as_u16()
         );
-        Ok::<_, Infallible>(signed(response))
+        Ok::<_, Infallible>(signed(response, site.tls_only && secure))
     });
     let ended = {
         let connection = http1::Builder::new()
@@ -156,14 +164,44 @@ impl Site {
 }
 
 /// What every answer says of us: who, but not which version; and that types are not guesses.
-fn signed(mut response: Response<Body>) -> Response<Body> {
+/// Where plain clients are turned away, browsers are told not to try it (RFC 6797).
+fn signed(mut response: Response<Body>, tls_only: bool) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("websockify"));
+    if tls_only {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(STRICT_TRANSPORT_SECURITY, year);
+    }
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let headers = response.headers_mut();
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     response
+}
+
+/// The same address by https, where there is one to name.
+fn to_https(request: &Request<Incoming>) -> Response<Body> {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let to = host.filter(|_| reads && path.starts_with('/'));
+    match to.map(|host| HeaderValue::try_from(format!("https://{host}{path}"))) {
+        Some(Ok(to)) => {
+            let mut response = text(StatusCode::PERMANENT_REDIRECT, "This port takes TLS only");
+            response.headers_mut().insert(LOCATION, to);
+            response
+        }
+        _ => text(
+            StatusCode::FORBIDDEN,
+            "This port takes TLS only: use https://",
+        ),
+    }
 }
 
 fn refused(refusal: &Refusal) -> Response<Body> {

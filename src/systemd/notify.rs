@@ -7,6 +7,13 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// We read our files anew; [`ready`] ends it.
+pub fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// The line that `systemctl status` shows.
 pub fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);

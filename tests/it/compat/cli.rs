@@ -128,19 +128,14 @@ fn options_without_effect() {
 fn not_in_this_build() {
     for option in [
         "--auth-plugin=BasicHTTPAuth",
-        "--cert=self.pem",
         "-D",
         "--daemon",
         "--host-token",
-        "--key=key.pem",
         "--log-file=/dev/null",
         "--record=/dev/null",
-        "--ssl-only",
-        "--ssl-target",
         "--syslog=/dev/log",
         "--target-config=/dev/null",
         "--token-plugin=TokenFile",
-        "--verify-client",
         "--web-auth",
     ] {
         let bridge = Bridge::spawn(&[option]);

@@ -1,0 +1,19 @@
+//! The first byte of a connection says what it will speak.
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// A TLS handshake record, or the hello of SSL 2 that old clients wrapped theirs in.
+    Tls,
+    /// Anything else: HTTP will judge it.
+    Plain,
+}
+
+/// Judges a first byte.
+#[must_use]
+pub fn sniff(first: u8) -> Speaks {
+    match first {
+        0x16 | 0x80 => Speaks::Tls,
+        _ => Speaks::Plain,
+    }
+}
