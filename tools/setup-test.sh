@@ -22,6 +22,7 @@ want unshare util-linux
 want mount mount
 # Clients, and what passes sockets as the service manager does.
 want curl curl
+want openssl openssl
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
