@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-/// One read from a socket. Large enough that a bulk transfer pays for few system calls; it is one
-/// buffer for each worker thread, not for each session, so its size costs nothing per client.
+/// One read from a socket. Large enough that a bulk transfer pays for few system calls. The buffer
+/// is one for each worker thread; a session holds only what the other side did not take of its last
+/// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
-/// What one session may move before it lets others on its thread run: a few reads, so that a bulk
-/// transfer does not add more than about a millisecond to a neighbour's round trip.
+/// What one session may read before it lets others on its thread run, whatever it makes of it: a
+/// flood of empty frames is work, too. A few reads, so that a bulk transfer does not add more than
+/// about a millisecond to a neighbour's round trip.
 pub const FAIR_SHARE: usize = 4 * CHUNK;
+
+/// Tasks that a thread runs before it looks for new events. tokio's own 61 is for short tasks: of
+/// ours each may run for a whole [`FAIR_SHARE`].
+pub const EVENT_INTERVAL: u32 = 4;
 
 /// Pongs that may wait for a client that does not read. Beyond it we stop reading that client
 /// until it does, so a flood of pings costs the flooder and nobody else.
@@ -28,6 +34,10 @@ pub const CERTIFICATE_DAYS: u32 = 14;
 /// How often the files of certificates are looked at for a change that no signal told of. A look
 /// is a few stat(2) calls, and follows links and renames wherever the renewal put the new files.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long files that have changed must stay as they are before they are read: a renewal writes
+/// several, within moments.
+pub const RELOAD_SETTLED: Duration = Duration::from_secs(1);
 
 /// Size of a whole request head, above which it is refused as soon as hyper looks: what one more
 /// read brought may pass. Browsers with many cookies stay below 16 KiB.
@@ -94,7 +104,7 @@ pub const CONNECTIONS_PER_ADDRESS: u32 = 256;
 /// answer costs a descriptor until it is read.
 pub const REFUSALS_AT_ONCE: u32 = 64;
 
-/// How long a refused client may take to read its answer.
+/// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
 /// Descriptors kept back for listeners, files, name look-ups and the log.

@@ -5,11 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_openssl::SslStream;
+
+use crate::tls::beneath::Beneath;
 
 /// A connected stream, a client's or a target's.
 #[derive(Debug)]
@@ -17,7 +20,7 @@ pub enum Stream {
     /// As the socket has it.
     Plain(Socket),
     /// Inside TLS.
-    Tls(Pin<Box<SslStream<Socket>>>),
+    Tls(Pin<Box<SslStream<Beneath>>>),
 }
 
 /// A connected stream socket.
@@ -33,13 +36,30 @@ impl Stream {
     /// Lets the peer leave what we send unread for as long as it likes: see
     /// [`crate::limits::ANSWER_UNREAD_TIME`].
     pub fn forget_answer_deadline(&self) {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref(),
-        };
-        if let Socket::Tcp(stream) = socket {
+        if let Socket::Tcp(stream) = self.socket() {
             // It fails only on a socket that is gone, which the next read will say.
             let _ = SockRef::from(stream).set_tcp_user_timeout(None);
+        }
+    }
+
+    /// Whether the peer has ended its side or is gone, also behind bytes that nobody has read yet.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        let mut asked = [PollFd::new(self.socket(), PollFlags::RDHUP)];
+        let now = Timespec::default();
+        poll(&mut asked, Some(&now)).is_ok_and(|changed| changed > 0)
+    }
+
+    /// Whether the end of what was read may not be the peer's: see [`Beneath`].
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.get_ref().cut_off)
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.get_ref().socket,
         }
     }
 }

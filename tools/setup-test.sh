@@ -23,6 +23,7 @@ want mount mount
 # Clients, and what passes sockets as the service manager does.
 want curl curl
 want openssl openssl
+want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd

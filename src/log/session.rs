@@ -19,6 +19,8 @@ pub struct Summary {
     pub close: Close,
     /// Whose it was.
     pub closed_by: ClosedBy,
+    /// What TLS said when it lost the target.
+    pub fault: Option<Box<str>>,
 }
 
 /// Who ended a session.
@@ -45,15 +47,18 @@ impl fmt::Display for ClosedBy {
 impl Summary {
     /// Writes the record.
     pub fn log(&self, client: &impl fmt::Display, target: &impl fmt::Display) {
+        let fault = self.fault.as_deref();
+        let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
         log::info!(
             "session client={client} target={target} from_client={} to_client={} seconds={:.3} \
-             code={} by={} reason=\"{}\"",
+             code={} by={} reason=\"{}\"{}",
             self.from_client,
             self.to_client,
             self.duration.as_secs_f64(),
             self.close.code,
             self.closed_by,
             Escaped(&self.close.reason),
+            fault.unwrap_or_default(),
         );
     }
 }

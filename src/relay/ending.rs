@@ -35,7 +35,49 @@ impl Relay {
         }
         self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
         self.to_client = Unsent::default();
-        self.down = Down::Done;
+        self.pongs = 0;
+        self.client_served();
+    }
+
+    /// There is nothing more to send to the client.
+    pub(super) fn client_served(&mut self) {
+        let silent = self.target.is_none() || self.target_ended;
+        self.down = if silent { Down::Done } else { Down::Discarding };
+        self.begin_last_look();
+    }
+
+    /// When only the target is left and still talks, it is given a little time to finish.
+    pub(super) fn begin_last_look(&mut self) {
+        if self.up == Up::Done && self.down == Down::Discarding {
+            self.last_look = Some(Instant::now() + limits::FAREWELL_TIME);
+            self.set_timer(limits::LINGER_TIME);
+        }
+    }
+
+    /// The target said something: it is at work on what it was sent.
+    pub(super) fn go_on_looking(&mut self) {
+        if let Some(until) = self.last_look {
+            let left = until.saturating_duration_since(Instant::now());
+            self.set_timer(limits::LINGER_TIME.min(left));
+        }
+    }
+
+    /// The target's end of file.
+    pub(super) fn target_ended(&mut self) {
+        if self.target_reset {
+            return self.lose_target(None);
+        }
+        self.target_ended = true;
+        self.begin_close(Close::TARGET_CLOSED, ClosedBy::Target, false);
+    }
+
+    /// The target's connection broke, for a reason if TLS gave one.
+    pub(super) fn lose_target(&mut self, fault: Option<&str>) {
+        if self.end.is_none() {
+            self.fault = fault.map(Into::into);
+        }
+        self.target_ended = true;
+        self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false);
     }
 
     /// Sends our close frame: the first word, or the answer to the client's.
@@ -75,8 +117,18 @@ impl Relay {
 
     /// A slow target is on its way to what the client sent last.
     pub(super) fn target_took_some(&mut self) {
-        if self.end.is_some() && self.down == Down::Open {
+        self.stalled = Some(Instant::now());
+        if self.end.is_some() && !matches!(self.down, Down::Closing { .. }) {
             self.set_timer(limits::LINGER_TIME);
+        }
+    }
+
+    /// The target takes nothing for now. The client is not read meanwhile, so its leaving would
+    /// not be noticed: a timer looks after it.
+    pub(super) fn target_stalls(&mut self) {
+        self.stalled.get_or_insert_with(Instant::now);
+        if self.timer.is_none() {
+            self.set_timer(limits::FAREWELL_TIME);
         }
     }
 
@@ -92,25 +144,38 @@ impl Relay {
     pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(cx));
-            match (&self.end, self.down) {
+            match (self.end.is_some(), self.down) {
                 // The target had its time to finish.
-                (Some(_), Down::Open) => {
+                (true, Down::Open) => {
                     self.begin_close(Close::TARGET_CLOSED, ClosedBy::Client, true);
                 }
-                (Some(_), _) => return Poll::Ready(()),
-                (None, _) => self.beat(),
+                (true, _) => return Poll::Ready(()),
+                (false, _) if self.tick().is_ready() => return Poll::Ready(()),
+                (false, _) => {}
             }
+        }
+        Poll::Pending
+    }
+
+    /// What the clock asks for while the session lives. Ready when its client has left behind a
+    /// target that has taken nothing for long.
+    fn tick(&mut self) -> Poll<()> {
+        let stalled = self.stalled.map(|since| since.elapsed());
+        if stalled.is_some_and(|time| time >= limits::FAREWELL_TIME) && self.client.has_left() {
+            self.end = Some((Close::NONE, ClosedBy::Client));
+            return Poll::Ready(());
+        }
+        match (self.settings.heartbeat, stalled) {
+            (Some(interval), _) => self.beat(interval),
+            (None, Some(_)) => self.set_timer(limits::FAREWELL_TIME),
+            (None, None) => self.timer = None,
         }
         Poll::Pending
     }
 
     /// Pings the client, or gives up on one that did not answer the last ping. While the target
     /// keeps us from reading the client, its answer may be waiting unread.
-    fn beat(&mut self) {
-        let Some(interval) = self.settings.heartbeat else {
-            self.timer = None;
-            return;
-        };
+    fn beat(&mut self, interval: Duration) {
         if !self.heard && self.to_target.is_empty() {
             self.begin_close(Close::NO_PONG, ClosedBy::Server, true);
             return;

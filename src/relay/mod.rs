@@ -10,35 +10,27 @@
 //! answered. The target's end of file finishes the way down: the client gets what is unsent and
 //! then our close frame, and what it sent before it saw that still reaches the target.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
 use crate::drain::Drain;
 use crate::limits;
-use crate::log::{ClosedBy, Summary, traffic, traffic_legend};
+use crate::log::{ClosedBy, Summary, traffic_legend};
 use crate::stream::Stream;
 use crate::websocket::close::Close;
-use crate::websocket::decoder::{Decoder, End};
-use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+use crate::websocket::decoder::Decoder;
 
 mod ending;
+mod pump;
 mod unsent;
 
 use unsent::Unsent;
-
-thread_local! {
-    /// Room for a frame header, then one read. Never held across an await.
-    static CHUNK: RefCell<Box<[u8]>> =
-        RefCell::new(vec![0; LONGEST_SENT + limits::CHUNK].into_boxed_slice());
-}
 
 /// What the options say about every session.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +68,22 @@ pub struct Relay {
     down: Down,
     /// Why the session ends, once it does.
     end: Option<(Close, ClosedBy)>,
+    /// What TLS said when it lost the target.
+    fault: Option<Box<str>>,
     /// The next heartbeat while the session lives, its last moment once it ends.
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the client gave a sign of life since the last ping.
     heard: bool,
+    /// Since when the target has taken nothing of what is unsent.
+    stalled: Option<Instant>,
+    /// The target's end of file, or its error, was read.
+    target_ended: bool,
+    /// A write told us that the target reset the connection; the read behind it may not.
+    target_reset: bool,
+    /// How long the target is read for nobody at the most, once that is all there is to do.
+    last_look: Option<Instant>,
+    /// Bytes read since the task was last woken.
+    work: usize,
     settings: Settings,
     from_client: u64,
     for_client: u64,
@@ -111,6 +115,9 @@ enum Down {
         /// Whether our end of file follows at once, because no answer can be read.
         end_of_file: bool,
     },
+    /// The target is read for nobody: closing its socket with bytes unread would be a reset, which
+    /// takes back what it has not read of the client's.
+    Discarding,
     Done,
 }
 
@@ -150,8 +157,14 @@ impl Relay {
             up: Up::Open,
             down: Down::Open,
             end: None,
+            fault: None,
             timer: None,
             heard: true,
+            stalled: None,
+            target_ended: false,
+            target_reset: false,
+            last_look: None,
+            work: 0,
             settings,
             from_client: 0,
             for_client: 0,
@@ -168,8 +181,8 @@ impl Relay {
 
     /// Runs to the session's end. `drain` closes it in good order.
     ///
-    /// Returns after both ways are finished, or [`limits::LINGER_TIME`] and
-    /// [`limits::CLOSE_TIME`] after the first of them was.
+    /// Returns after both ways are finished; the times in [`limits`] bound how long the second may
+    /// take after the first.
     pub async fn run(mut self, mut drain: Drain) -> Summary {
         tokio::select! {
             biased;
@@ -184,7 +197,7 @@ impl Relay {
 
     /// Runs until either way can do nothing without waiting, and says whether the session is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let before = self.moved();
+        self.work = 0;
         loop {
             if self.poll_timer(cx).is_ready() {
                 return Poll::Ready(());
@@ -197,15 +210,11 @@ impl Relay {
             if up.is_pending() && down.is_pending() {
                 return Poll::Pending;
             }
-            if self.moved() - before >= limits::FAIR_SHARE as u64 {
+            if self.work >= limits::FAIR_SHARE {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
-    }
-
-    fn moved(&self) -> u64 {
-        self.from_client + self.for_client
     }
 
     /// One step client → target. Ready means that something was done; pending, that there is
@@ -226,91 +235,17 @@ impl Relay {
                     let _ = ready!(Pin::new(target).poll_shutdown(cx));
                 }
                 self.up = if drain { Up::Draining } else { Up::Done };
+                self.begin_last_look();
                 Poll::Ready(())
             }
-            Up::Draining => CHUNK.with_borrow_mut(|chunk| {
-                if !matches!(ready!(read(&mut self.client, cx, chunk)), Ok(1..)) {
+            Up::Draining => {
+                if !ready!(self.discard_from_client(cx)) {
                     self.up = Up::Done;
+                    self.begin_last_look();
                 }
                 Poll::Ready(())
-            }),
+            }
             Up::Done => Poll::Pending,
-        }
-    }
-
-    /// Reads once from the client and writes the payload to the target.
-    fn pump_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        CHUNK.with_borrow_mut(|chunk| {
-            let size = if self.early.has_remaining() {
-                let size = self.early.len().min(chunk.len());
-                self.early.copy_to_slice(&mut chunk[..size]);
-                if self.early.is_empty() {
-                    // Even empty it would hold the buffer that the request was read into.
-                    self.early = Bytes::new();
-                }
-                size
-            } else {
-                match ready!(read(&mut self.client, cx, chunk)) {
-                    Ok(0) => {
-                        self.client_ended();
-                        return Poll::Ready(());
-                    }
-                    Ok(size) => size,
-                    Err(_) => {
-                        self.client_ended();
-                        self.client_gone();
-                        return Poll::Ready(());
-                    }
-                }
-            };
-            self.heard = true;
-            let piece = &mut chunk[..size];
-            // After our close frame nothing may follow it (RFC 6455, 5.5.1): pongs are dropped.
-            let mut pongs = Vec::new();
-            let decoded = self.decoder.decode(piece, &mut pongs);
-            if self.down == Down::Open {
-                self.pongs += pongs.len();
-                self.to_client.push(&pongs);
-            }
-            if self.settings.traffic {
-                traffic(if self.decoder.between_frames() {
-                    "}"
-                } else {
-                    "}."
-                });
-            }
-            self.write_to_target(cx, &piece[decoded.payload]);
-            match decoded.end {
-                None => {}
-                Some(End::Close(close)) => self.client_closed(close),
-                Some(End::Violation(violation)) => {
-                    self.begin_close(violation.into(), ClosedBy::Client, true);
-                    self.up = Up::Finishing { drain: true };
-                }
-            }
-            Poll::Ready(())
-        })
-    }
-
-    fn write_to_target(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
-        let Some(target) = &mut self.target else {
-            return;
-        };
-        if payload.is_empty() {
-            return;
-        }
-        match Pin::new(target).poll_write(cx, payload) {
-            Poll::Ready(Ok(size)) => {
-                self.from_client += size as u64;
-                self.to_target.push(&payload[size..]);
-            }
-            // The target reads nothing any more, but may have something to say: that, or its end
-            // of file, decides how the session ends.
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.to_target.push(payload),
-        }
-        if self.settings.traffic {
-            traffic(if self.to_target.is_empty() { ">" } else { ">." });
         }
     }
 
@@ -324,75 +259,19 @@ impl Relay {
                 if end_of_file {
                     let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
                 }
-                self.down = Down::Done;
+                self.client_served();
+                Poll::Ready(())
+            }
+            Down::Discarding => {
+                if ready!(self.discard_from_target(cx)) {
+                    self.go_on_looking();
+                } else {
+                    self.down = Down::Done;
+                }
                 Poll::Ready(())
             }
             Down::Done => Poll::Pending,
         }
-    }
-
-    /// Reads once from the target and writes one frame to the client.
-    fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        CHUNK.with_borrow_mut(|chunk| {
-            let Some((room, payload)) = chunk.split_first_chunk_mut() else {
-                return Poll::Pending;
-            };
-            let Some(target) = &mut self.target else {
-                return Poll::Pending;
-            };
-            match ready!(read(target, cx, payload)) {
-                Ok(0) => self.begin_close(Close::TARGET_CLOSED, ClosedBy::Target, false),
-                Err(_) => self.begin_close(Close::TARGET_LOST, ClosedBy::Target, false),
-                Ok(size) => {
-                    self.for_client += size as u64;
-                    let header = frame::write_before(room, Opcode::Binary, size);
-                    let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
-                    if self.settings.traffic {
-                        traffic("{");
-                    }
-                    match Pin::new(&mut self.client).poll_write(cx, whole) {
-                        Poll::Ready(Ok(sent)) => self.to_client.push(&whole[sent..]),
-                        Poll::Ready(Err(_)) => self.client_gone(),
-                        Poll::Pending => self.to_client.push(whole),
-                    }
-                    if self.settings.traffic {
-                        traffic(if self.to_client.is_empty() { "<" } else { "<." });
-                    }
-                }
-            }
-            Poll::Ready(())
-        })
-    }
-
-    fn flush_to_target(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(target) = &mut self.target else {
-            return Poll::Ready(());
-        };
-        let before = self.to_target.len();
-        let flushed = self.to_target.poll_flush(target, cx);
-        let taken = before - self.to_target.len();
-        self.from_client += taken as u64;
-        if taken > 0 {
-            self.target_took_some();
-        }
-        if matches!(flushed, Poll::Ready(Err(_))) {
-            self.to_target = Unsent::default();
-        }
-        flushed.map(|_| ())
-    }
-
-    fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
-        let flushed = self.to_client.poll_flush(&mut self.client, cx);
-        if stalled && self.to_client.len() < before {
-            self.client_took_some();
-        }
-        match flushed {
-            Poll::Ready(Ok(())) => self.pongs = 0,
-            Poll::Ready(Err(_)) => self.client_gone(),
-            Poll::Pending => return Poll::Pending,
-        }
-        Poll::Ready(())
     }
 
     fn summary(self) -> Summary {
@@ -403,12 +282,7 @@ impl Relay {
             duration: self.began.elapsed(),
             close,
             closed_by,
+            fault: self.fault,
         }
     }
-}
-
-fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-    let mut room = ReadBuf::new(room);
-    ready!(Pin::new(stream).poll_read(cx, &mut room))?;
-    Poll::Ready(Ok(room.filled().len()))
 }

@@ -6,8 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-/// A queue that holds no memory while it is empty: at most one read's worth, because its owner
-/// reads nothing more before it is flushed.
+/// Room that a small push takes beyond its need, so that pongs behind a large rest do not move it
+/// each time.
+const SLACK: usize = 1024;
+
+/// A queue that holds no memory while it is empty: at most the rest of one read, because its owner
+/// reads nothing more before it is flushed, and the control frames put behind that.
 #[derive(Debug, Default)]
 pub(super) struct Unsent {
     bytes: Vec<u8>,
@@ -18,7 +22,35 @@ pub(super) struct Unsent {
 
 impl Unsent {
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            // Not twice the room, as a vector would by itself: a stalled session keeps it for long.
+            self.bytes.reserve_exact(bytes.len().max(SLACK));
+        }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes what the stream takes now and keeps the rest. Returns how much was taken.
+    pub(super) fn write(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> io::Result<usize> {
+        let mut taken = 0;
+        // TLS takes a record at a time, and nothing may overtake what is queued.
+        while taken < bytes.len() && self.is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, &bytes[taken..]) {
+                Poll::Ready(size) => taken += size?,
+                Poll::Pending => {
+                    self.stalled = true;
+                    break;
+                }
+            }
+        }
+        if taken < bytes.len() {
+            self.push(&bytes[taken..]);
+        }
+        Ok(taken)
     }
 
     pub(super) fn is_empty(&self) -> bool {

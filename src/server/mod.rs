@@ -23,17 +23,19 @@ use crate::listener::{self, Accepted, Door, Listener};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
-use crate::tls::Tls;
-use crate::tls::client::Client;
+use crate::tls::client::{self, Client};
+use crate::tls::{self, Tls};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use reload::Stamp;
 
 /// What was read and checked before there were threads.
 struct Material {
     files: Option<Files>,
     tls: Option<Tls>,
     target_tls: Option<Client>,
+    stamp: Stamp,
 }
 
 /// Opens everything that the configuration names, then serves until told to end.
@@ -41,18 +43,20 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
+    let watched = config.tls.iter().flat_map(tls::Options::files);
+    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let material = Material {
+        // Before they are read: what changes from now on is noticed.
+        stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
         tls: config.tls.map(Tls::load).transpose()?,
-        target_tls: config
-            .target_tls
-            .map(|options| Client::load(&options).map_err(Failure::Start))
-            .transpose()?,
+        target_tls: config.target_tls.map(Client::load).transpose()?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
+        .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
     let served = runtime.block_on(serve(config.service, doors, material));
@@ -61,7 +65,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     served
 }
 
-async fn serve(service: Service, doors: Vec<Door>, material: Material) -> Result<(), Failure> {
+async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
@@ -71,6 +75,7 @@ async fn serve(service: Service, doors: Vec<Door>, material: Material) -> Result
         service.per_address,
         service.run_once,
     );
+    let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
     let mut doorkeepers = JoinSet::new();
@@ -100,7 +105,7 @@ async fn serve(service: Service, doors: Vec<Door>, material: Material) -> Result
         () = empty(only_one, counts.clone()) => Some("--inetd"),
         () = signals.next() => None,
         () = hall.report(status) => None,
-        () = reload::keep(hall.context.clone(), hangup, || hall.status()) => None,
+        () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => None,
     };
     // First nobody new, then the farewell: who comes now finds the next server, or none.
     doorkeepers.shutdown().await;

@@ -12,64 +12,87 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::limits;
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::tls::Tls;
+use crate::tls::client::Client;
 
-/// What tells one state of a file from another: a renewal may replace it, a link on the way to it
-/// or its content.
-type Stamp = Vec<(PathBuf, Option<(u64, u64, i64, i64, u64)>)>;
+/// What tells one state of files from another: a renewal may replace a file, a link on the way to
+/// it or its content.
+pub(super) type Stamp = Vec<(PathBuf, Option<(u64, u64, i64, i64, u64)>)>;
 
-/// Renews whatever can be renewed, for as long as it is polled.
-pub(super) async fn keep(context: Arc<Context>, mut hangup: Signal, status: impl Fn() -> String) {
+/// Renews whatever can be renewed, for as long as it is polled. `known` is the state of the files
+/// that were read at start.
+pub(super) async fn keep(
+    context: Arc<Context>,
+    mut hangup: Signal,
+    mut known: Stamp,
+    status: impl Fn() -> String,
+) {
     let mut look = interval(limits::RELOAD_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut known = stamp(&context).await;
+    let mut changed = None;
     loop {
         let told = tokio::select! {
             _ = hangup.recv() => true,
             _ = look.tick() => false,
         };
-        let now = stamp(&context).await;
-        if !told && now == known {
-            continue;
+        let now = stamp_of(&context).await;
+        if !told {
+            if now == known {
+                continue;
+            }
+            if changed.as_ref() != Some(&now) {
+                // A certificate and its key are two files: whoever changes them may not be done.
+                changed = Some(now);
+                look.reset_after(limits::RELOAD_SETTLED);
+                continue;
+            }
         }
         known = now;
         notify::reloading();
         let shared = context.clone();
         let renewed = spawn_blocking(move || renew(&shared)).await;
         match renewed.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) if told || context.tls.is_some() => log::info!("reloaded"),
-            Ok(()) => {}
+            Ok(()) => log::info!("reloaded"),
             Err(fault) => log::error!("not reloaded, everything stays as it was: {fault}"),
         }
         notify::ready(&status());
     }
 }
 
+/// All or nothing.
 fn renew(context: &Context) -> Result<(), String> {
-    context.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
+    let (tls, target_tls) = (&context.tls, &context.target_tls);
+    let new = tls.as_ref().map(Tls::read).transpose()?;
+    let target_new = target_tls.as_ref().map(Client::read).transpose()?;
+    if let (Some(tls), Some(new)) = (tls, new) {
+        tls.renew(new);
+    }
+    if let (Some(tls), Some(new)) = (target_tls, target_new) {
+        tls.renew(new);
+    }
+    Ok(())
 }
 
-async fn stamp(context: &Arc<Context>) -> Stamp {
+async fn stamp_of(context: &Arc<Context>) -> Stamp {
     let context = context.clone();
-    let stat = move || {
-        let files = context
-            .tls
-            .as_ref()
-            .map(|tls| tls.files())
-            .unwrap_or_default();
-        let state = |path: &PathBuf| {
-            let found = fs::metadata(path).ok()?;
-            Some((
-                found.dev(),
-                found.ino(),
-                found.mtime(),
-                found.mtime_nsec(),
-                found.size(),
-            ))
-        };
-        files
-            .into_iter()
-            .map(|path| (path.clone(), state(&path)))
-            .collect()
+    let stamp = move || {
+        let files = context.tls.iter().flat_map(Tls::files);
+        stamp(files.chain(context.target_tls.iter().flat_map(Client::files)))
     };
-    spawn_blocking(stat).await.unwrap_or_default()
+    spawn_blocking(stamp).await.unwrap_or_default()
+}
+
+/// The state of these files; blocks.
+pub(super) fn stamp(files: impl Iterator<Item = PathBuf>) -> Stamp {
+    let state = |path: &PathBuf| {
+        let found = fs::metadata(path).ok()?;
+        Some((
+            found.dev(),
+            found.ino(),
+            found.mtime(),
+            found.mtime_nsec(),
+            found.size(),
+        ))
+    };
+    files.map(|path| (path.clone(), state(&path))).collect()
 }

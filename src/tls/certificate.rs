@@ -40,6 +40,8 @@ impl fmt::Debug for Password {
 /// A certificate that can be used: its key fits and it is valid today.
 #[derive(Debug)]
 pub struct Certificate {
+    /// Where it was found.
+    pub path: PathBuf,
     /// The end certificate first, as it is sent.
     pub chain: Vec<X509>,
     /// Its key.
@@ -62,20 +64,15 @@ pub fn load(options: &Options) -> Result<Vec<Certificate>, String> {
 }
 
 /// Every file that matters to [`load`] now.
-#[must_use]
-pub fn files(options: &Options) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for pair in &options.certificates {
-        files.push(pair.certificate.clone());
-    }
-    for pair in pairs(&options.certificates).unwrap_or_default() {
+pub(super) fn files(given: &[Pair], password: Option<&Password>) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = given.iter().map(|pair| pair.certificate.clone()).collect();
+    for pair in pairs(given).unwrap_or_default() {
         files.push(pair.certificate);
         files.extend(pair.key);
     }
-    if let Some(Password::File(path)) = &options.password {
+    if let Some(Password::File(path)) = password {
         files.push(path.clone());
     }
-    files.extend(options.authorities.clone());
     files
 }
 
@@ -165,6 +162,7 @@ impl Certificate {
         let key_path = pair.key.as_ref().unwrap_or(&pair.certificate);
         let key = read_key(key_path, password)?;
         let certificate = Self {
+            path: pair.certificate.clone(),
             names: names(&chain[0]),
             chain,
             key,

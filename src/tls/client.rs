@@ -3,13 +3,16 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslMethod, SslMode, SslVerifyMode};
 use tokio_openssl::SslStream;
 
-use super::certificate::{Certificate, Pair, Password};
-use super::{explain, server};
+use super::beneath::Beneath;
+use super::certificate::{self, Certificate, Pair, Password};
+use super::{explain, reasons, server};
+use crate::error::Failure;
 use crate::stream::{Socket, Stream};
 
 /// What the options say about TLS towards the target.
@@ -30,9 +33,18 @@ pub struct Options {
 /// TLS towards the target.
 #[derive(Debug)]
 pub struct Client {
-    connector: SslConnector,
-    name: Option<String>,
-    insecure: bool,
+    options: Options,
+    connector: RwLock<SslConnector>,
+}
+
+impl Options {
+    /// Every file that matters now.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = certificate::files(self.certificate.as_slice(), self.password.as_ref());
+        files.extend(self.authorities.clone());
+        files
+    }
 }
 
 impl Client {
@@ -40,28 +52,40 @@ impl Client {
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub fn load(options: &Options) -> Result<Self, String> {
-        let failed = |error: ErrorStack| format!("--ssl-target: {error}");
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
-        builder.set_mode(SslMode::RELEASE_BUFFERS);
-        if let Some(path) = &options.authorities {
-            let (_, store) = server::authorities(Path::new(path), "--ssl-target-cafile")?;
-            builder.set_cert_store(store);
-        }
-        if let Some(pair) = &options.certificate {
-            let password = options.password.as_ref().map(Password::read).transpose()?;
-            let certificate = Certificate::load(pair, password.as_deref())
-                .map_err(|fault| fault.replace("--cert", "--ssl-target-cert"))?;
-            server::install(&mut builder, &certificate).map_err(failed)?;
-        }
+    pub fn load(options: Options) -> Result<Self, Failure> {
+        let connector = connector(&options).map_err(Failure::Start)?;
         if options.insecure {
-            builder.set_verify(SslVerifyMode::NONE);
+            log::warn!(
+                "--ssl-target-insecure: nobody checks who the target is, and whoever is in between \
+                 can read and change everything; better give --ssl-target-cafile"
+            );
         }
         Ok(Self {
-            connector: builder.build(),
-            name: options.name.clone(),
-            insecure: options.insecure,
+            options,
+            connector: RwLock::new(connector),
         })
+    }
+
+    /// Reads everything anew, for [`Self::renew`]; blocks.
+    ///
+    /// # Errors
+    /// One sentence that names the file.
+    pub fn read(&self) -> Result<SslConnector, String> {
+        connector(&self.options)
+    }
+
+    /// New sessions' targets get and must give what was read.
+    pub fn renew(&self, connector: SslConnector) {
+        *self
+            .connector
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = connector;
+    }
+
+    /// Every file that was read, to notice when one changes.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.options.files()
     }
 
     /// Does the handshake with the target at the other end of `socket`, reached as `host`.
@@ -69,15 +93,17 @@ impl Client {
     /// # Errors
     /// OpenSSL's reason, and what is wrong with the target's certificate.
     pub async fn connect(&self, socket: Socket, host: Option<&str>) -> io::Result<Stream> {
-        let name = self.name.as_deref().or(host);
+        let name = self.options.name.as_deref().or(host);
         let configuration = self
             .connector
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
             .configure()?
             // An address is no server name (RFC 6066, 3), but it may be in a certificate.
             .use_server_name_indication(name.is_some_and(|it| it.parse::<IpAddr>().is_err()))
-            .verify_hostname(!self.insecure);
+            .verify_hostname(!self.options.insecure);
         let ssl = configuration.into_ssl(name.unwrap_or_default())?;
-        let mut stream = Box::pin(SslStream::new(ssl, socket)?);
+        let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
         match stream.as_mut().connect().await {
             Ok(()) => Ok(Stream::Tls(stream)),
             Err(error) => Err(io::Error::other(format!(
@@ -86,4 +112,28 @@ impl Client {
             ))),
         }
     }
+}
+
+fn connector(options: &Options) -> Result<SslConnector, String> {
+    let failed = |error: ErrorStack| format!("--ssl-target: {}", reasons(&error));
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
+    builder.set_mode(SslMode::RELEASE_BUFFERS);
+    builder.set_read_ahead(true);
+    if let Some(path) = &options.authorities {
+        let (_, store) = server::authorities(Path::new(path), "--ssl-target-cafile")?;
+        builder.set_cert_store(store);
+    }
+    if let Some(pair) = &options.certificate {
+        let password = options.password.as_ref().map(Password::read).transpose()?;
+        let certificate = Certificate::load(pair, password.as_deref()).map_err(|fault| {
+            fault
+                .replace("--cert", "--ssl-target-cert")
+                .replace("--key ", "--ssl-target-key ")
+        })?;
+        server::install(&mut builder, &certificate, "--ssl-target-cert")?;
+    }
+    if options.insecure {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    Ok(builder.build())
 }

@@ -2,6 +2,7 @@
 //! context of them, and this front offers it to connections and renews it under live sessions.
 //! [`client`] is TLS towards the target.
 
+pub mod beneath;
 pub mod certificate;
 pub mod client;
 mod server;
@@ -9,10 +10,11 @@ mod server;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
 
+use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslContext, SslVersion};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
 
@@ -21,6 +23,7 @@ use crate::limits;
 use crate::log::Throttle;
 use crate::sniff::{Speaks, sniff};
 use crate::stream::{Socket, Stream};
+use beneath::Beneath;
 use certificate::Pair;
 
 /// What the options say about TLS towards clients.
@@ -40,6 +43,16 @@ pub struct Options {
     pub verify_client: bool,
     /// Who may have signed it; the system's authorities unless given.
     pub authorities: Option<PathBuf>,
+}
+
+impl Options {
+    /// Every file that matters now.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = certificate::files(&self.certificates, self.password.as_ref());
+        files.extend(self.authorities.clone());
+        files
+    }
 }
 
 /// TLS towards clients.
@@ -69,21 +82,23 @@ impl Tls {
         self.options.only
     }
 
-    /// Reads everything anew; blocks. New connections get the new certificates, and those that
-    /// are there keep theirs.
+    /// Reads everything anew, for [`Self::renew`]; blocks.
     ///
     /// # Errors
-    /// One sentence; everything stays as it was.
-    pub fn reload(&self) -> Result<(), String> {
-        let context = server::context(&self.options)?;
-        *self.context.write().unwrap_or_else(PoisonError::into_inner) = context;
-        Ok(())
+    /// One sentence that names the file.
+    pub fn read(&self) -> Result<SslContext, String> {
+        server::context(&self.options)
     }
 
-    /// Every file that the certificates come from, to notice when one changes.
+    /// New connections get the new certificates, and those that are there keep theirs.
+    pub fn renew(&self, context: SslContext) {
+        *self.context.write().unwrap_or_else(PoisonError::into_inner) = context;
+    }
+
+    /// Every file that was read, to notice when one changes.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        certificate::files(&self.options)
+        self.options.files()
     }
 
     /// Finds out what a client speaks and does the handshake if that is TLS. `None` when it left
@@ -112,11 +127,14 @@ impl Tls {
             let context = self.context.read().unwrap_or_else(PoisonError::into_inner);
             Ssl::new(&context)?
         };
-        let mut stream = Box::pin(SslStream::new(ssl, socket)?);
-        let shaking = Pin::new(&mut stream).get_mut().as_mut().accept();
-        match timeout(limits::TLS_HANDSHAKE_TIME, shaking).await {
+        let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
+        match timeout(limits::TLS_HANDSHAKE_TIME, stream.as_mut().accept()).await {
             Ok(Ok(())) => Ok(Stream::Tls(stream)),
-            Ok(Err(error)) => Err(io::Error::other(explain(&error, stream.ssl()))),
+            Ok(Err(error)) => {
+                let reason = explain(&error, stream.ssl());
+                let _ = timeout(limits::REFUSAL_TIME, let_go(&mut stream.get_mut().socket)).await;
+                Err(io::Error::other(reason))
+            }
             Err(_) => Err(io::Error::other("the handshake took too long")),
         }
     }
@@ -130,26 +148,35 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// Reads what a refused client has sent on meanwhile, so that closing does not take back the alert
+/// that tells it why.
+async fn let_go(socket: &mut Socket) -> io::Result<()> {
+    socket.shutdown().await?;
+    let mut rest = [0; 1024];
+    while socket.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
 /// OpenSSL's reason in its own words, and what a certificate's verification had to say.
 fn explain(error: &openssl::ssl::Error, ssl: &openssl::ssl::SslRef) -> String {
-    let verified = ssl.verify_result();
-    let reasons: Vec<&str> = error
-        .ssl_error()
-        .map(|stack| {
-            stack
-                .errors()
-                .iter()
-                .filter_map(openssl::error::Error::reason)
-                .collect()
-        })
-        .unwrap_or_default();
-    let mut text = match (reasons.is_empty(), error.io_error()) {
-        (false, _) => reasons.join(", "),
-        (true, Some(error)) => error.to_string(),
-        (true, None) => "the peer left".to_owned(),
+    let mut text = match (error.ssl_error(), error.io_error()) {
+        (Some(stack), _) if !stack.errors().is_empty() => reasons(stack),
+        (_, Some(error)) => error.to_string(),
+        (_, None) => "the peer left".to_owned(),
     };
+    let verified = ssl.verify_result();
     if verified != openssl::x509::X509VerifyResult::OK {
         text = format!("{text} ({})", verified.error_string());
     }
     text
+}
+
+/// OpenSSL's reasons without the numbers and places in its source.
+fn reasons(stack: &ErrorStack) -> String {
+    let reasons: Vec<&str> = stack
+        .errors()
+        .iter()
+        .filter_map(openssl::error::Error::reason)
+        .collect();
+    reasons.join(", ")
 }

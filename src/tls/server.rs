@@ -5,14 +5,14 @@ use std::path::Path;
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     AlpnError, NameType, SniError, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode,
-    SslOptions, SslVerifyMode, select_next_proto,
+    SslOptions, SslVerifyMode, SslVersion, select_next_proto,
 };
 use openssl::x509::X509;
 use openssl::x509::store::{X509Lookup, X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 
-use super::Options;
 use super::certificate::{self, Certificate};
+use super::{Options, reasons};
 
 /// The context for new connections: the first certificate's, which passes those that ask for
 /// another's name on to that one's.
@@ -47,11 +47,8 @@ pub(super) fn context(options: &Options) -> Result<SslContext, String> {
 
 fn builder(certificate: &Certificate, options: &Options) -> Result<SslContextBuilder, String> {
     let mut builder = settings(options).map_err(|error| format!("cannot set TLS up: {error}"))?;
-    install(&mut builder, certificate).map_err(|error| format!("--cert: {error}"))?;
-    if let Some(ciphers) = &options.ciphers {
-        set_ciphers(&mut builder, ciphers)
-            .map_err(|_| format!("--ssl-ciphers: OpenSSL knows no cipher in '{ciphers}'"))?;
-    }
+    install(&mut builder, certificate, "--cert")?;
+    set_ciphers(&mut builder, options)?;
     if options.verify_client {
         verify_clients(&mut builder, options.authorities.as_deref())?;
     }
@@ -66,6 +63,8 @@ fn settings(options: &Options) -> Result<SslContextBuilder, ErrorStack> {
             | SslOptions::NO_RENEGOTIATION
             | SslOptions::CIPHER_SERVER_PREFERENCE,
     );
+    // A record is one read(2) instead of two, for its header and its body.
+    builder.set_read_ahead(true);
     // An idle session gives its 34 KiB of buffers back.
     builder.set_mode(
         SslMode::RELEASE_BUFFERS
@@ -81,33 +80,66 @@ fn settings(options: &Options) -> Result<SslContextBuilder, ErrorStack> {
     Ok(builder)
 }
 
+/// Gives a context its certificate, chain and key, which an option named.
 pub(super) fn install(
     builder: &mut SslContextBuilder,
     certificate: &Certificate,
-) -> Result<(), ErrorStack> {
-    let mut chain = certificate.chain.iter();
-    if let Some(first) = chain.next() {
-        builder.set_certificate(first)?;
-    }
-    for issuer in chain {
-        builder.add_extra_chain_cert(issuer.clone())?;
-    }
-    builder.set_private_key(&certificate.key)
+    option: &str,
+) -> Result<(), String> {
+    let mut installing = || {
+        let mut chain = certificate.chain.iter();
+        if let Some(first) = chain.next() {
+            builder.set_certificate(first)?;
+        }
+        for issuer in chain {
+            builder.add_extra_chain_cert(issuer.clone())?;
+        }
+        builder.set_private_key(&certificate.key)
+    };
+    installing().map_err(|error| {
+        let path = certificate.path.display();
+        format!("{option} {path}: OpenSSL refuses it: {}", reasons(&error))
+    })
 }
 
 /// Suites of TLS 1.3 are named `TLS_…`; everything else is a list for the older versions.
-fn set_ciphers(builder: &mut SslContextBuilder, ciphers: &str) -> Result<(), ErrorStack> {
-    let (new, old): (Vec<&str>, Vec<&str>) = ciphers
-        .split(':')
-        .partition(|name| name.starts_with("TLS_"));
+fn set_ciphers(builder: &mut SslContextBuilder, options: &Options) -> Result<(), String> {
+    let given = options.ciphers.as_deref().unwrap_or_default();
+    let (new, old): (Vec<&str>, Vec<&str>) =
+        given.split(':').partition(|name| name.starts_with("TLS_"));
+    let unknown = |name: &str| format!("--ssl-ciphers: OpenSSL knows no cipher in '{name}'");
+    for suite in &new {
+        if !SUITES.contains(suite) {
+            return Err(unknown(suite));
+        }
+    }
     if !new.is_empty() {
-        builder.set_ciphersuites(&new.join(":"))?;
+        let new = new.join(":");
+        builder.set_ciphersuites(&new).map_err(|_| unknown(&new))?;
     }
-    if !old.is_empty() {
-        builder.set_cipher_list(&old.join(":"))?;
-    }
-    Ok(())
+    let old = match (&options.ciphers, old.join(":")) {
+        (Some(_), old) if !old.is_empty() || new.is_empty() => old,
+        // Nothing in that list is from the time of TLS 1.1.
+        _ if options.oldest == SslVersion::TLS1_1 => return Ok(()),
+        _ => CIPHERS.to_owned(),
+    };
+    builder.set_cipher_list(&old).map_err(|_| unknown(&old))
 }
+
+/// What TLS 1.2 clients may choose from unless --ssl-ciphers says otherwise. The library's own
+/// list goes on to suites without forward secrecy: whoever gets the key could read what was
+/// recorded years ago.
+const CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!SHA1:!AESCCM";
+
+/// All that TLS 1.3 has (RFC 8446, B.4). OpenSSL leaves out what it does not know without a word,
+/// and with none left TLS 1.3 would fail for each client.
+const SUITES: [&str; 5] = [
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_128_CCM_SHA256",
+    "TLS_AES_128_CCM_8_SHA256",
+];
 
 fn verify_clients(builder: &mut SslContextBuilder, from: Option<&Path>) -> Result<(), String> {
     let mode = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
@@ -118,7 +150,7 @@ fn verify_clients(builder: &mut SslContextBuilder, from: Option<&Path>) -> Resul
             .map_err(|error| format!("cannot read the system's authorities: {error}"));
     };
     let (authorities, store) = authorities(path, "--cafile")?;
-    let failed = |error: ErrorStack| format!("--cafile {}: {error}", path.display());
+    let failed = |error: ErrorStack| format!("--cafile {}: {}", path.display(), reasons(&error));
     builder.set_cert_store(store);
     // Clients with several certificates choose by these names.
     let mut names = openssl::stack::Stack::new().map_err(failed)?;
@@ -132,10 +164,11 @@ fn verify_clients(builder: &mut SslContextBuilder, from: Option<&Path>) -> Resul
 }
 
 /// Reads authorities in PEM form. Revocation lists may stand between them; then every certificate
-/// is held against its authority's.
+/// of a chain is held against its authority's, and one whose authority has none is refused: a
+/// revoked authority's certificates are no better than revoked ones.
 pub(super) fn authorities(path: &Path, option: &str) -> Result<(Vec<X509>, X509Store), String> {
     let pem = certificate::read(path, option)?;
-    let failed = |error: ErrorStack| format!("{option} {}: {error}", path.display());
+    let failed = |error: ErrorStack| format!("{option} {}: {}", path.display(), reasons(&error));
     let authorities = X509::stack_from_pem(&pem).map_err(failed)?;
     if authorities.is_empty() {
         return Err(format!(
@@ -153,7 +186,7 @@ pub(super) fn authorities(path: &Path, option: &str) -> Result<(Vec<X509>, X509S
             .load_crl_file(path, SslFiletype::PEM)
             .map_err(failed)?;
         store
-            .set_flags(X509VerifyFlags::CRL_CHECK)
+            .set_flags(X509VerifyFlags::CRL_CHECK | X509VerifyFlags::CRL_CHECK_ALL)
             .map_err(failed)?;
     }
     Ok((authorities, store.build()))

@@ -1,6 +1,6 @@
 // A real desktop in a real browser: Xvnc behind the bridge, noVNC served by the bridge, in Chromium.
 //
-//   node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM] [--shots DIR]
+//   node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM [--cafile PEM]] [--shots DIR]
 //
 // PROGRAM takes websockify's command line. DIR is Debian's /usr/share/novnc or the npm package (the default).
 
@@ -17,10 +17,11 @@ const { values: options } = parseArgs({
     bridge: { type: 'string' },
     novnc: { type: 'string', default: join(HERE, 'node_modules/@novnc/novnc') },
     cert: { type: 'string' },
+    cafile: { type: 'string' },
     shots: { type: 'string' },
   },
 });
-check(options.bridge, 'usage: node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM] [--shots DIR]');
+check(options.bridge, 'usage: node novnc.mjs --bridge PROGRAM [--novnc DIR] [--cert PEM [--cafile PEM]] [--shots DIR]');
 
 const SCREEN = { width: 640, height: 480 };
 const ROOT = '#3a6ea5', ROOT_LATER = '#8a2f4b', TERMINAL = '#205030';
@@ -46,7 +47,7 @@ await run(`noVNC from ${options.novnc}`, 60, async (rig) => {
   const bridge = await rig.server(port, options.bridge, [`127.0.0.1:${port}`, `localhost:${xvnc.port}`, '--web', web, ...tls]);
   step(`the bridge listens on port ${port}`);
 
-  const browser = await rig.chromium({ viewport: { width: 900, height: 640 }, ignoreHTTPSErrors: Boolean(options.cert) });
+  const browser = await rig.chromium({ viewport: { width: 900, height: 640 }, ignoreHTTPSErrors: Boolean(options.cert && !options.cafile) }, options.cafile);
   const { context } = browser;
   await context.addInitScript(rememberCloses);
   const url = `${options.cert ? 'https' : 'http'}://127.0.0.1:${port}/${name}`;

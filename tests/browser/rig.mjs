@@ -1,7 +1,7 @@
 // What the browser tests share: children that cannot outlive the test, waiting with a deadline, Xvnc, Chromium.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -146,11 +146,20 @@ class Rig {
     return { child, port, display: `:${said.trim()}` };
   }
 
-  /** A browser context; `close` ends the browser with it. */
-  async chromium(settings) {
+  /** A browser context; `close` ends the browser with it. `authority` is a PEM file of one more that it trusts. */
+  async chromium(settings, authority) {
+    const env = { ...process.env };
+    if (authority) {
+      env.HOME = join(this.folder, 'home'); // Where it looks for its user's certificates.
+      const database = join(env.HOME, '.pki/nssdb');
+      mkdirSync(database, { recursive: true });
+      await this.tool('certutil', ['-N', '-d', `sql:${database}`, '--empty-password']);
+      await this.tool('certutil', ['-A', '-d', `sql:${database}`, '-n', 'test', '-t', 'C,,', '-i', authority]);
+    }
     // As root there is no sandbox; the rest keeps a closed network's machine from looking for its vendor.
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      env,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
     });
     this.#undo.push(() => browser.close());

@@ -1,6 +1,6 @@
 //! Targets for the bridge. Each serves any number of connections until the test program ends.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -97,9 +97,12 @@ pub(crate) fn serve_on(
 /// Returns at the end of file, or when the other side is gone.
 pub(crate) fn echo_on(mut stream: TcpStream) {
     let mut buffer = vec![0; 65536];
-    while let Ok(n @ 1..) = stream.read(&mut buffer) {
-        if stream.write_all(&buffer[..n]).is_err() {
-            return;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(n @ 1..) if stream.write_all(&buffer[..n]).is_ok() => {}
+            // The kernel may interrupt a read that has a time limit.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            _ => return,
         }
     }
 }

@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 /// Longer than a client that owes us only the answer to a close frame is waited for.
 const LONG: Duration = Duration::from_secs(7);
 
-fn pattern(size: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
     let byte = |at: usize| at ^ (at >> 8) ^ (at >> 16);
     (0..size).map(|at| byte(at).to_le_bytes()[0]).collect()
 }

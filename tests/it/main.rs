@@ -26,4 +26,5 @@ mod limits; // connections, descriptors, request heads
 mod process; // a child's output, notices and end, as events that a test waits for
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
+mod tls; // certificates, handshakes, renewal; TLS to the target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

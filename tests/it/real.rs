@@ -9,16 +9,16 @@ use std::process::{Command, Stdio};
 use crate::backend;
 use crate::bridge::Bridge;
 
-const OURS: &str = env!("CARGO_BIN_EXE_websockify");
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_websockify");
 
-fn script(path: &str) -> PathBuf {
+pub(crate) fn script(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(path)
 }
 
 /// Runs a script to its end; each has a deadline of its own and says what it missed.
-fn succeeds(command: &mut Command) {
+pub(crate) fn succeeds(command: &mut Command) {
     let output = command
         .env_remove("NOTIFY_SOCKET")
         .stdin(Stdio::null())
@@ -34,14 +34,14 @@ fn succeeds(command: &mut Command) {
     assert!(output.status.success(), "{command:?}\n{said}\n{failed}");
 }
 
-fn node(path: &str) -> Command {
+pub(crate) fn node(path: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(script(path));
     command
 }
 
 /// The Python that has the clients.
-fn python() -> Command {
+pub(crate) fn python() -> Command {
     let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     Command::new(env::var_os("PYTHON").unwrap_or(installed.into()))
 }

@@ -123,7 +123,7 @@ fn options_without_effect() {
     }
 }
 
-/// What a build leaves out it refuses: whoever asks for TLS must not get a plain port.
+/// What a build leaves out it refuses: whoever asks for a password must not get an open door.
 #[test]
 fn not_in_this_build() {
     for option in [

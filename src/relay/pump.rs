@@ -1,0 +1,217 @@
+//! One read and the write it leads to, each way; and flushing what a write left over.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::unsent::Unsent;
+use super::{Down, Relay, Up};
+use crate::limits;
+use crate::log::{ClosedBy, traffic};
+use crate::stream::Stream;
+use crate::websocket::decoder::End;
+use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+
+/// What the record says of a target whose TLS ended without its goodbye.
+const CUT_OFF: &str = "no close_notify: it may have been cut off";
+
+thread_local! {
+    /// Room for a frame header, then one read. Never held across an await.
+    static CHUNK: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; LONGEST_SENT + limits::CHUNK].into_boxed_slice());
+}
+
+impl Relay {
+    /// Reads once from the client and writes the payload to the target.
+    pub(super) fn pump_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CHUNK.with_borrow_mut(|chunk| {
+            let size = if self.early.is_empty() {
+                match ready!(read(&mut self.client, cx, chunk)) {
+                    Ok(0) => {
+                        self.client_ended();
+                        return Poll::Ready(());
+                    }
+                    Ok(size) => size,
+                    Err(_) => {
+                        self.client_ended();
+                        self.client_gone();
+                        return Poll::Ready(());
+                    }
+                }
+            } else {
+                let size = self.early.len().min(chunk.len());
+                self.early.copy_to_slice(&mut chunk[..size]);
+                if self.early.is_empty() {
+                    // Even empty it would hold the buffer that the request was read into.
+                    self.early = Bytes::new();
+                }
+                size
+            };
+            self.work += size;
+            self.heard = true;
+            let piece = &mut chunk[..size];
+            // After our close frame nothing may follow it (RFC 6455, 5.5.1): pongs are dropped.
+            let mut pongs = Vec::new();
+            let decoded = self.decoder.decode(piece, &mut pongs);
+            if self.down == Down::Open {
+                self.pongs += pongs.len();
+                self.to_client.push(&pongs);
+            }
+            if self.settings.traffic {
+                traffic(if self.decoder.between_frames() {
+                    "}"
+                } else {
+                    "}."
+                });
+            }
+            self.write_to_target(cx, &piece[decoded.payload]);
+            match decoded.end {
+                None => {}
+                Some(End::Close(close)) => self.client_closed(close),
+                Some(End::Violation(violation)) => {
+                    self.begin_close(violation.into(), ClosedBy::Client, true);
+                    self.up = Up::Finishing { drain: true };
+                }
+            }
+            Poll::Ready(())
+        })
+    }
+
+    fn write_to_target(&mut self, cx: &mut Context<'_>, payload: &[u8]) {
+        let Some(target) = &mut self.target else {
+            return;
+        };
+        if payload.is_empty() {
+            return;
+        }
+        match self.to_target.write(target, cx, payload) {
+            Ok(taken) => self.from_client += taken as u64,
+            Err(error) => self.target_takes_no_more(&error),
+        }
+        if self.settings.traffic {
+            traffic(if self.to_target.is_empty() { ">" } else { ">." });
+        }
+    }
+
+    /// Reads once from the target and writes one frame to the client.
+    pub(super) fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        CHUNK.with_borrow_mut(|chunk| {
+            let (Some(target), Some((room, payload))) =
+                (&mut self.target, chunk.split_first_chunk_mut())
+            else {
+                return Poll::Pending;
+            };
+            let size = match ready!(read(target, cx, payload)) {
+                Ok(0) if target.is_cut_off() => {
+                    self.lose_target(Some(CUT_OFF));
+                    return Poll::Ready(());
+                }
+                Ok(0) => {
+                    self.target_ended();
+                    return Poll::Ready(());
+                }
+                Ok(size) => size,
+                Err(error) => {
+                    // The kernel's reset says no more than the close reason does; TLS may.
+                    let fault = Some(error.to_string()).filter(|_| error.raw_os_error().is_none());
+                    self.lose_target(fault.as_deref());
+                    return Poll::Ready(());
+                }
+            };
+            self.work += size;
+            self.for_client += size as u64;
+            let header = frame::write_before(room, Opcode::Binary, size);
+            let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
+            if self.settings.traffic {
+                traffic("{");
+            }
+            if self.to_client.write(&mut self.client, cx, whole).is_err() {
+                self.for_client -= size as u64;
+                self.client_gone();
+            }
+            if self.settings.traffic {
+                traffic(if self.to_client.is_empty() { "<" } else { "<." });
+            }
+            Poll::Ready(())
+        })
+    }
+
+    pub(super) fn flush_to_target(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(target) = &mut self.target else {
+            return Poll::Ready(());
+        };
+        let before = self.to_target.len();
+        if before == 0 {
+            return Poll::Ready(());
+        }
+        let flushed = self.to_target.poll_flush(target, cx);
+        let taken = before - self.to_target.len();
+        self.from_client += taken as u64;
+        if taken > 0 {
+            self.target_took_some();
+        }
+        match flushed {
+            Poll::Ready(Ok(())) => self.stalled = None,
+            Poll::Ready(Err(error)) => self.target_takes_no_more(&error),
+            Poll::Pending => {
+                self.target_stalls();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// The target reads nothing any more. It may still have something to say: that, or its end of
+    /// file, decides how the session ends.
+    fn target_takes_no_more(&mut self, error: &io::Error) {
+        self.to_target = Unsent::default();
+        self.stalled = None;
+        // Not so a broken pipe, which also follows an orderly end of file.
+        self.target_reset |= error.kind() == ErrorKind::ConnectionReset;
+    }
+
+    pub(super) fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
+        let flushed = self.to_client.poll_flush(&mut self.client, cx);
+        if stalled && self.to_client.len() < before {
+            self.client_took_some();
+        }
+        match flushed {
+            Poll::Ready(Ok(())) => self.pongs = 0,
+            Poll::Ready(Err(_)) => self.client_gone(),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads from the client for nobody; whether there may be more.
+    pub(super) fn discard_from_client(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let read = CHUNK.with_borrow_mut(|chunk| read(&mut self.client, cx, chunk));
+        Poll::Ready(self.discarded(ready!(read)))
+    }
+
+    /// Reads from the target for nobody; whether there may be more.
+    pub(super) fn discard_from_target(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(target) = &mut self.target else {
+            return Poll::Ready(false);
+        };
+        let read = CHUNK.with_borrow_mut(|chunk| read(target, cx, chunk));
+        Poll::Ready(self.discarded(ready!(read)))
+    }
+
+    fn discarded(&mut self, read: io::Result<usize>) -> bool {
+        let size = read.unwrap_or(0);
+        self.work += size;
+        size > 0
+    }
+}
+
+fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut room = ReadBuf::new(room);
+    ready!(Pin::new(stream).poll_read(cx, &mut room))?;
+    Poll::Ready(Ok(room.filled().len()))
+}
