@@ -21,8 +21,9 @@ websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify --demo [SOURCE_PORT]";
 
 const AFTER: &str = "\
-Each option can also be given by its environment variable; the command line wins. A service
-manager that passes sockets (LISTEN_FDS) takes the place of SOURCE_PORT.
+Each option can also be given by its environment variable; the command line wins, also where it
+names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
+the place of SOURCE_PORT, which may be left out or not.
 
 Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
 1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
@@ -147,14 +148,15 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub ssl_only: bool,
 
-    /// Oldest TLS version to speak; default is tlsv1_2
+    /// Oldest TLS version to speak; default is tlsv1_2. OpenSSL has 1.1 only with
+    /// --ssl-ciphers=DEFAULT@SECLEVEL=0
     #[arg(long, value_name = "VERSION", env = "WEBSOCKIFY_SSL_VERSION", default_value = "default",
           hide_default_value = true,
           value_parser = ["default", "tlsv1_1", "tlsv1_2", "tlsv1_3"])]
     pub ssl_version: String,
 
     /// OpenSSL's names of ciphers (ciphers(1)), separated by colons; those that begin with TLS_
-    /// are for TLS 1.3, the others for older versions
+    /// are for TLS 1.3, the others for older versions. Unless given, those with forward secrecy
     #[arg(long, value_name = "LIST", env = "WEBSOCKIFY_SSL_CIPHERS")]
     pub ssl_ciphers: Option<String>,
 
@@ -261,9 +263,27 @@ pub struct Options {
     #[arg(skip)]
     pub unknown_variables: Vec<String>,
 
-    /// Whether `listen` was typed rather than found in the environment.
+    /// What was typed rather than found in the environment.
     #[arg(skip)]
-    pub listen_typed: bool,
+    pub typed: Typed,
+}
+
+/// Which of the options that say where from and where to were typed: those win over any of the
+/// environment, also of another name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Typed {
+    /// The first positional.
+    pub listen: bool,
+    /// The second.
+    pub target: bool,
+    /// See [`Options::unix_listen`].
+    pub unix_listen: bool,
+    /// See [`Options::unix_target`].
+    pub unix_target: bool,
+    /// See [`Options::inetd`].
+    pub inetd: bool,
+    /// See [`Options::demo`].
+    pub demo: bool,
 }
 
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
@@ -353,7 +373,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Fai
 
 fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
     let mut options = Options::from_arg_matches(matches)?;
-    options.listen_typed = matches.value_source("listen") == Some(ValueSource::CommandLine);
+    let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    options.typed = Typed {
+        listen: typed("listen"),
+        target: typed("target"),
+        unix_listen: typed("unix_listen"),
+        unix_target: typed("unix_target"),
+        inetd: typed("inetd"),
+        demo: typed("demo"),
+    };
     Ok(options)
 }
 

@@ -101,17 +101,19 @@ impl Config {
     ///
     /// # Errors
     /// [`Failure::Usage`] in websockify's words where it has some.
-    pub fn new(options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
+    pub fn new(mut options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
         if !options.command.is_empty() {
             return Err(Failure::usage(
                 "a wrapped program (-- COMMAND) is not in this build",
             ));
         }
+        let typed = options.typed;
+        options.demo &= typed.demo || !(typed.target || typed.unix_target);
         let demo = options.demo;
         let (listen, target) = where_from_and_to(&options, inherited)?;
         Ok(Self {
             tls: tls_options(&options)?,
-            target_tls: target_tls_options(&options)?,
+            target_tls: target_tls_options(&options, target.as_ref())?,
             listen,
             web: options.web.map(|root| Web {
                 root,
@@ -137,42 +139,32 @@ impl Config {
     }
 }
 
-/// Reads the positionals: the first is where to listen unless something else says that.
+/// Finds out where clients come from and go to. What was typed wins over the environment, and the
+/// service manager's sockets over a port, so that a command line works with a socket unit as it is.
 fn where_from_and_to(
     options: &Options,
     inherited: Vec<Inherited>,
 ) -> Result<(Listen, Option<Target>), Failure> {
-    let mut positionals = [options.listen.as_deref(), options.target.as_deref()];
-    let own_listener = !(options.inetd || options.unix_listen.is_some() || !inherited.is_empty());
-    if options.inetd && options.unix_listen.is_some() {
+    let typed = options.typed;
+    let (port, target) = positionals(options, !inherited.is_empty());
+    if port.typed && (typed.inetd || typed.unix_listen) || target.typed && typed.unix_target {
+        return Err(Failure::usage("Too many arguments"));
+    }
+    let port_wins = port.typed && inherited.is_empty();
+    let inetd = options.inetd && (typed.inetd || !port_wins && !typed.unix_listen);
+    let unix_listen = options
+        .unix_listen
+        .as_ref()
+        .filter(|_| typed.unix_listen || !port_wins && !typed.inetd);
+    if inetd && unix_listen.is_some() {
         return Err(Failure::usage(
             "--inetd and --unix-listen exclude each other",
         ));
     }
-    // `--unix-listen=S host:port` has one positional, and it is the target. With sockets from the
-    // service manager both may be given, so that a command line works with a socket unit as it is.
-    if !own_listener && options.listen_typed {
-        let both = options.target.is_some();
-        if both && inherited.is_empty() {
-            return Err(Failure::usage("Too many arguments"));
-        }
-        if !both {
-            positionals = [None, positionals[0]];
-        }
-    }
-    let [listen, target] = positionals;
-    let target = match (&options.unix_target, target) {
-        (Some(_), Some(_)) => return Err(Failure::usage("Too many arguments")),
-        (Some(path), None) => Some(Target::Unix(path.clone())),
-        (None, Some(text)) => Some(Target::parse(text).map_err(Failure::usage)?),
-        (None, None) => None,
-    };
-    if options.demo && target.is_some() {
-        return Err(Failure::usage("--demo brings its own target"));
-    }
-    let listen = if options.inetd {
+    let target = where_to(options, &target)?;
+    let listen = if inetd {
         Listen::Inetd
-    } else if let Some(path) = &options.unix_listen {
+    } else if let Some(path) = unix_listen {
         Listen::Unix {
             path: path.clone(),
             mode: octal_mode(&options.unix_listen_mode)?,
@@ -180,9 +172,11 @@ fn where_from_and_to(
     } else if !inherited.is_empty() {
         Listen::Inherited(inherited)
     } else if options.demo {
-        demo_listener(listen.unwrap_or("6080"))?
+        demo_listener(port.text.unwrap_or("6080"))?
     } else {
-        let text = listen.ok_or_else(|| Failure::usage("Too few arguments: where to listen?"))?;
+        let text = port
+            .text
+            .ok_or_else(|| Failure::usage("Too few arguments: where to listen?"))?;
         let (host, port) = listen_address(text)?;
         Listen::Tcp {
             host,
@@ -191,6 +185,61 @@ fn where_from_and_to(
         }
     };
     Ok((listen, target))
+}
+
+/// A positional, or what the environment has in its place.
+#[derive(Clone, Copy)]
+struct Positional<'o> {
+    text: Option<&'o str>,
+    typed: bool,
+}
+
+/// Tells the two positionals apart. A lone one is where to listen, unless something else says that:
+/// then it is the target, unless something else says that as well, and this is but a port.
+fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positional<'_>) {
+    let typed = options.typed;
+    let [first, second] = [options.listen.as_deref(), options.target.as_deref()];
+    let elsewhere = options.inetd || options.unix_listen.is_some() || inherited;
+    let lone = typed.listen && !typed.target;
+    let has_target = options.target.is_some() || options.unix_target.is_some();
+    let is_port = first.is_some_and(|text| parse_port(text).is_some());
+    let is_target = elsewhere
+        && !(typed.unix_target || typed.demo)
+        && !(is_port && (has_target || options.demo));
+    let positional = |text, typed| Positional { text, typed };
+    if lone && is_target {
+        (positional(None, false), positional(first, true))
+    } else {
+        (
+            positional(first, typed.listen),
+            positional(second, typed.target),
+        )
+    }
+}
+
+fn where_to(options: &Options, target: &Positional<'_>) -> Result<Option<Target>, Failure> {
+    let typed = options.typed;
+    let text = target
+        .text
+        .filter(|_| target.typed || !typed.unix_target && !typed.demo);
+    let path = options
+        .unix_target
+        .as_ref()
+        .filter(|_| typed.unix_target || !target.typed && !typed.demo);
+    let target = match (path, text) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage(
+                "WEBSOCKIFY_TARGET and WEBSOCKIFY_UNIX_TARGET exclude each other",
+            ));
+        }
+        (Some(path), None) => Some(Target::Unix(path.clone())),
+        (None, Some(text)) => Some(Target::parse(text).map_err(Failure::usage)?),
+        (None, None) => None,
+    };
+    if options.demo && target.is_some() {
+        return Err(Failure::usage("--demo brings its own target"));
+    }
+    Ok(target)
 }
 
 fn no_target() -> Failure {
@@ -288,11 +337,14 @@ fn tls_options(options: &Options) -> Result<Option<tls::Options>, Failure> {
     }))
 }
 
-fn target_tls_options(options: &Options) -> Result<Option<client::Options>, Failure> {
+fn target_tls_options(
+    options: &Options,
+    target: Option<&Target>,
+) -> Result<Option<client::Options>, Failure> {
     if !options.ssl_target {
         return Ok(None);
     }
-    if options.unix_target.is_some()
+    if matches!(target, Some(Target::Unix(_)))
         && options.ssl_target_name.is_none()
         && !options.ssl_target_insecure
     {

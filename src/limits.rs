@@ -48,7 +48,8 @@ pub const REQUEST_HEADERS: usize = 100;
 
 /// How long a client may leave an HTTP answer unread before the kernel drops the connection
 /// (TCP_USER_TIMEOUT, tcp(7)). Lifted when the connection becomes a session, whose client may
-/// pause as long as it likes.
+/// pause as long as it likes. Unix sockets have no such thing: who may connect to one may keep an
+/// answer waiting.
 pub const ANSWER_UNREAD_TIME: Duration = Duration::from_secs(60);
 
 /// Time to reach the target, over all of its addresses and its name's resolution.
@@ -59,6 +60,11 @@ pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
+
+/// Name look-ups at once. Each holds a thread until the resolver gives up, which may be long after
+/// its client did; the threads are the same that read files. A resolver that answers does
+/// thousands in a second, so nobody waits for a turn.
+pub const LOOKUPS: usize = 32;
 
 /// Time for a client that broke the protocol, or that we leave, to answer our close frame
 /// (RFC 6455, 7.1.1), counted from the last bytes it took. A second would do on most links.
@@ -107,7 +113,8 @@ pub const REFUSALS_AT_ONCE: u32 = 64;
 /// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
-/// Descriptors kept back for listeners, files, name look-ups and the log.
+/// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
+/// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// Names in a directory listing: a page for people, not an index of an archive.

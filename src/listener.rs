@@ -159,7 +159,7 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Door> {
         if !found.file_type().is_socket() {
             return Err(io::Error::other("something that is not a socket is there"));
         }
-        if new()?.connect(&address).is_ok() {
+        if !is_stale(&new()?, &address)? {
             return Err(io::Error::other("another program listens there"));
         }
         fs::remove_file(path)?;
@@ -175,6 +175,23 @@ fn bind_unix(path: &Path, mode: u32) -> io::Result<Door> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(limits::BACKLOG)?;
     Ok(Door::Listening(socket, Some(bound)))
+}
+
+/// Whether nobody listens at `address`. The kernel refuses a stream where there is none; any other
+/// answer comes from a living socket: of another kind, or with a full queue, for which a blocking
+/// connect would wait.
+fn is_stale(probe: &Socket, address: &SockAddr) -> io::Result<bool> {
+    use rustix::io::Errno;
+    probe.set_nonblocking(true)?;
+    let Err(error) = probe.connect(address) else {
+        return Ok(false);
+    };
+    match Errno::from_io_error(&error) {
+        Some(Errno::CONNREFUSED) => Ok(true),
+        Some(Errno::PROTOTYPE | Errno::AGAIN | Errno::INPROGRESS) => Ok(false),
+        // Not permitted to ask, for one: whose it is we cannot know.
+        _ => Err(error),
+    }
 }
 
 fn from_inetd() -> Result<Door, Failure> {
@@ -344,6 +361,7 @@ impl Accepted {
             });
         }
         tune(&socket)?;
+        socket.set_tcp_user_timeout(Some(limits::ANSWER_UNREAD_TIME))?;
         let stream = tokio::net::TcpStream::from_std(socket.into())?;
         let peer = tcp_peer(stream.peer_addr()?);
         Ok(Self {

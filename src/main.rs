@@ -12,7 +12,10 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            let _ = writeln!(stderr(), "websockify: error: {failure}");
+            // From inetd it may be the client's own stream: the exit status has to do.
+            if !websockify::log::is_the_clients(stderr()) {
+                let _ = writeln!(stderr(), "websockify: error: {failure}");
+            }
             failure.status()
         }
     }

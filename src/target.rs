@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
 use crate::limits;
@@ -135,8 +136,18 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let found = tokio::net::lookup_host((host, port)).await?;
-    Ok(found.take(limits::CONNECT_ADDRESSES).collect())
+    static LOOKUPS: Semaphore = Semaphore::const_new(limits::LOOKUPS);
+    let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let look_up = move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        // Not before: a look-up cannot be called off, and lasts longer than who waits for it.
+        drop(turn);
+        found.map(|found| found.take(limits::CONNECT_ADDRESSES).collect())
+    };
+    spawn_blocking(look_up)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[expect(
@@ -145,6 +156,11 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 )]
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
+    // On this machine, a port that nobody listens on may be the very one that the kernel chose for
+    // our end: then we are connected to ourselves, and the client to an echo.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     // Without these the session works, only slower or stale for longer.
     let _ = tune(&stream);
     Ok(stream)

@@ -28,7 +28,7 @@ fn options_stand_before_between_and_behind_positionals() {
         assert_eq!(got.target.as_deref(), Some("h:1"));
         assert_eq!(got.heartbeat, 5);
         assert!(got.web.is_some_and(|web| web.as_os_str() == "/d"));
-        assert!(got.listen_typed);
+        assert!(got.typed.listen && got.typed.target && !got.typed.demo);
     }
 }
 

@@ -2,10 +2,13 @@
 
 use tokio::io::{copy, split};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::config::Listen;
 use crate::error::Failure;
+use crate::limits;
 use crate::listener::{self, Door, Listener};
+use crate::stream::Stream;
 use crate::target::Target;
 
 /// The page at `/`.
@@ -42,11 +45,20 @@ async fn echo(listener: Listener) {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => if let Ok(accepted) = accepted {
-                clients.spawn(async move {
-                    let (mut from, mut to) = split(accepted.socket);
-                    copy(&mut from, &mut to).await
-                });
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => {
+                    let stream = Stream::Plain(accepted.socket);
+                    // Our own bridge reads it, and pauses for as long as its page does.
+                    stream.forget_answer_deadline();
+                    clients.spawn(async move {
+                        let (mut from, mut to) = split(stream);
+                        copy(&mut from, &mut to).await
+                    });
+                }
+                Err(error) => {
+                    log::debug!("the demo's target cannot accept: {error}");
+                    sleep(limits::ACCEPT_COOLDOWN).await;
+                }
             },
             Some(_) = clients.join_next() => {}
         }

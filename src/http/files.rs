@@ -165,7 +165,10 @@ fn absolute(path: &Path) -> String {
 }
 
 fn moved(path: &Path, query: Option<&str>) -> Response<Body> {
-    let mut to = format!("{}/", absolute(path));
+    let mut to = absolute(path);
+    if !to.ends_with('/') {
+        to.push('/');
+    }
     if let Some(query) = query {
         let _ = write!(to, "?{query}");
     }

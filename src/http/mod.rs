@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -84,7 +84,7 @@ pub async fn converse(
         };
         log::debug!(
             "request client={peer} method={} path=\"{}\" status={}",
-            request.method(),
+            Escaped(request.method().as_str()),
             // The query may hold a token.
             Escaped(request.uri().path()),
             response.status().as_u16()
@@ -98,6 +98,8 @@ pub async fn converse(
             .max_buf_size(limits::REQUEST_HEAD_SIZE)
             .max_headers(limits::REQUEST_HEADERS)
             .title_case_headers(true)
+            // A client may say that it has no further request before it reads its answer.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -138,6 +140,11 @@ impl Site {
     ) -> Response<Body> {
         match handshake::answer(request, &self.subprotocols) {
             Err(refusal) => refused(&refusal),
+            // What follows would be a body to one reader and frames to another.
+            Ok(_) if !request.body().is_end_stream() => text(
+                StatusCode::BAD_REQUEST,
+                "A request for a WebSocket has no body",
+            ),
             Ok(_) if !admit() => text(StatusCode::SERVICE_UNAVAILABLE, "No further session"),
             Ok(response) => {
                 let on_upgrade = upgrade::on(request);

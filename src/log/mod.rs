@@ -6,12 +6,16 @@ mod session;
 mod throttle;
 mod traffic;
 
+use std::any::Any;
 use std::env;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::panic;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::fs::FileType;
+
+use escape::Escaped;
 
 pub use session::{ClosedBy, Summary};
 pub use throttle::Throttle;
@@ -27,6 +31,7 @@ pub fn start(verbose: bool) {
     };
     let sink = Box::new(Stderr {
         priorities: is_journal(io::stderr()),
+        silent: is_the_clients(io::stderr()),
     });
     // A second logger is refused; that happens only where a test starts us twice.
     if log::set_boxed_logger(sink).is_ok() {
@@ -34,18 +39,35 @@ pub fn start(verbose: bool) {
     }
     // A session that panics ends alone. Its message is one record; std's would be several lines.
     panic::set_hook(Box::new(|panic| {
-        log::error!("internal error, please report it: {panic}");
+        let place = panic.location().map_or("?".into(), ToString::to_string);
+        log::error!(
+            "internal error, please report it: {place}: {}",
+            Escaped(words(panic.payload()))
+        );
     }));
+}
+
+/// What a panic said; it may hold what a peer sent.
+fn words(payload: &dyn Any) -> &str {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "?",
+    }
 }
 
 struct Stderr {
     priorities: bool,
+    silent: bool,
 }
 
 impl Log for Stderr {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The libraries' own chatter is for their developers.
-        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+        !self.silent && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -68,10 +90,34 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
+/// Whether `stream` is a client's connection: inetd, and systemd with `StandardInput=socket`, make
+/// standard input, output and error the same socket. A line of ours would be taken for an answer.
+#[must_use]
+pub fn is_the_clients(stream: impl AsFd) -> bool {
+    let (Ok(input), Ok(stream)) = (rustix::fs::fstat(io::stdin()), rustix::fs::fstat(stream))
+    else {
+        return false;
+    };
+    FileType::from_raw_mode(input.st_mode) == FileType::Socket
+        && (input.st_dev, input.st_ino) == (stream.st_dev, stream.st_ino)
+}
+
 /// Whether `file` is the journal's stream, as `JOURNAL_STREAM` names it (systemd.exec(5)).
 fn is_journal(file: impl AsFd) -> bool {
     let Ok(named) = env::var("JOURNAL_STREAM") else {
         return false;
     };
     rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_panic_speaks_in_either_kind_of_text() {
+        assert_eq!(words(&"index out of bounds"), "index out of bounds");
+        assert_eq!(words(&format!("length {}", 7)), "length 7");
+        assert_eq!(words(&7), "?");
+    }
 }

@@ -124,12 +124,14 @@ impl Relay {
     }
 
     /// The target takes nothing for now. The client is not read meanwhile, so its leaving would
-    /// not be noticed: a timer looks after it.
-    pub(super) fn target_stalls(&mut self) {
+    /// not be noticed: a timer looks after it. Says whether that is new, and has to be polled.
+    pub(super) fn target_stalls(&mut self) -> bool {
         self.stalled.get_or_insert_with(Instant::now);
-        if self.timer.is_none() {
+        let unwatched = self.timer.is_none();
+        if unwatched {
             self.set_timer(limits::FAREWELL_TIME);
         }
+        unwatched
     }
 
     pub(super) fn set_timer(&mut self, after: Duration) {

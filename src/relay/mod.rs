@@ -221,15 +221,16 @@ impl Relay {
     /// nothing to do before this task is woken or the other way makes room.
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.up {
+            Up::Open | Up::Finishing { .. } if !self.to_target.is_empty() => {
+                self.flush_to_target(cx)
+            }
             Up::Open => {
-                ready!(self.flush_to_target(cx));
                 if self.pongs > limits::PONG_BACKLOG {
                     return Poll::Pending;
                 }
                 self.pump_up(cx)
             }
             Up::Finishing { drain } => {
-                ready!(self.flush_to_target(cx));
                 if let Some(target) = &mut self.target {
                     // An error means that the target is gone, and so is what we wanted.
                     let _ = ready!(Pin::new(target).poll_shutdown(cx));

@@ -145,9 +145,6 @@ impl Relay {
             return Poll::Ready(());
         };
         let before = self.to_target.len();
-        if before == 0 {
-            return Poll::Ready(());
-        }
         let flushed = self.to_target.poll_flush(target, cx);
         let taken = before - self.to_target.len();
         self.from_client += taken as u64;
@@ -157,10 +154,8 @@ impl Relay {
         match flushed {
             Poll::Ready(Ok(())) => self.stalled = None,
             Poll::Ready(Err(error)) => self.target_takes_no_more(&error),
-            Poll::Pending => {
-                self.target_stalls();
-                return Poll::Pending;
-            }
+            Poll::Pending if self.target_stalls() => {}
+            Poll::Pending => return Poll::Pending,
         }
         Poll::Ready(())
     }

@@ -28,6 +28,7 @@ pub struct Counts {
     pub sessions: u32,
     /// Sessions that ever began.
     pub served: u64,
+    closed: bool,
     by_address: HashMap<IpAddr, u32>,
 }
 
@@ -57,6 +58,15 @@ impl Census {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Counts> {
         self.counts.subscribe()
+    }
+
+    /// Admits no further session: a page that stays connected must not hold up an end that waits
+    /// for the last one.
+    pub fn close(&self) {
+        self.counts.send_if_modified(|counts| {
+            counts.closed = true;
+            false
+        });
     }
 
     /// Gives a new connection its seat.
@@ -104,7 +114,7 @@ impl Seat {
     /// Makes the connection a session; `false` when no further session is admitted.
     pub fn begin_session(&self) -> bool {
         self.census.counts.send_if_modified(|counts| {
-            if self.census.once && counts.served > 0 {
+            if counts.closed || self.census.once && counts.served > 0 {
                 return false;
             }
             self.session.store(true, Ordering::Relaxed);

@@ -40,7 +40,7 @@ pub(super) async fn after(time: Option<Duration>) {
     }
 }
 
-/// Returns when nobody has been here for `time`.
+/// Returns when nobody has been here for `time`. Somebody may come before that is acted upon.
 pub(super) async fn idle(time: Option<Duration>, mut counts: Watch) {
     let Some(time) = time else {
         return std::future::pending().await;
@@ -52,8 +52,9 @@ pub(super) async fn idle(time: Option<Duration>, mut counts: Watch) {
     {
         let deadline = Instant::now() + time;
         tokio::select! {
-            () = sleep_until(deadline) => return,
+            biased;
             _ = counts.wait_for(|counts| counts.connections > 0) => {}
+            () = sleep_until(deadline) => return,
         }
     }
 }

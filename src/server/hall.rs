@@ -35,7 +35,7 @@ impl Hall {
     }
 
     /// Accepts for as long as it is polled. Nothing that accept(2) says ends it.
-    pub(super) async fn keep(self: Arc<Self>, listener: Listener) {
+    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>) {
         let failures = Throttle::default();
         loop {
             match listener.accept().await {

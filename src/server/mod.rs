@@ -5,6 +5,7 @@ mod ends;
 mod hall;
 mod reload;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::runtime::Builder;
@@ -71,20 +72,20 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections),
+        affordable(service.max_connections, service.target.is_none()),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
-    let mut doorkeepers = JoinSet::new();
+    let mut listeners = Vec::new();
     for door in doors {
         match door {
             Door::Listening(socket, bound) => {
                 let listener = Listener::new(socket, bound).map_err(cannot("cannot listen"))?;
                 log::info!("listening on {listener}");
-                doorkeepers.spawn(hall.clone().keep(listener));
+                listeners.push(Arc::new(listener));
             }
             Door::Connected(socket) => {
                 let accepted = Accepted::new(socket).map_err(cannot("--inetd"))?;
@@ -97,23 +98,42 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     notify::ready(&status);
 
     let mut counts = hall.census.watch();
-    let only_one = doorkeepers.is_empty();
-    let why = tokio::select! {
-        () = after(timeouts.0) => Some("--timeout"),
-        () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-        () = begun(once, counts.clone()) => Some("--run-once"),
-        () = empty(only_one, counts.clone()) => Some("--inetd"),
-        () = signals.next() => None,
-        () = hall.report(status) => None,
-        () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => None,
+    let only_one = listeners.is_empty();
+    let mut time_is_up = pin!(after(timeouts.0));
+    let mut upkeep = pin!(async {
+        tokio::select! {
+            () = hall.report(status) => {}
+            () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
+        }
+    });
+    let why = loop {
+        let mut doorkeepers = JoinSet::new();
+        for listener in &listeners {
+            doorkeepers.spawn(hall.clone().keep(listener.clone()));
+        }
+        let why = tokio::select! {
+            () = &mut time_is_up => Some("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
+            () = begun(once, counts.clone()) => Some("--run-once"),
+            () = empty(only_one, counts.clone()) => Some("--inetd"),
+            () = signals.next() => None,
+            () = &mut upkeep => None,
+        };
+        // First nobody new, then the farewell: who comes now finds the next server, or none.
+        doorkeepers.shutdown().await;
+        // Whoever came in the moment of an idle exit is served as if it had not been.
+        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+            break why;
+        }
     };
-    // First nobody new, then the farewell: who comes now finds the next server, or none.
-    doorkeepers.shutdown().await;
+    drop(listeners);
     if let Some(option) = why {
+        hall.census.close();
         log::info!("ending by {option}");
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
+            () = &mut upkeep => {}
         }
     }
     notify::stopping("closing sessions");
@@ -150,8 +170,9 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two.
-fn affordable(asked: Option<u32>) -> u32 {
+/// How many connections to admit. The limit on open files has a word in it: a session takes two,
+/// and the demo's target is in this process as well.
+fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -164,7 +185,9 @@ fn affordable(asked: Option<u32>) -> u32 {
         limit = raised;
     }
     let files = limit.current.unwrap_or(u64::MAX);
-    let room = files.saturating_sub(limits::RESERVED_DESCRIPTORS) / 2;
+    let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
+    let each = if demo { 3 } else { 2 };
+    let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {
         log::warn!(

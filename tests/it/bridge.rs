@@ -2,9 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -160,11 +161,17 @@ impl Deref for Bridge {
     }
 }
 
-/// A port that nobody listens on; another process may take it before the bridge does.
+/// A port that nobody listens on, each time another. It is below those that the kernel gives out by
+/// itself, so no client and no target of another test has it; another program may.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = NEXT
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(std::process::id().wrapping_mul(251));
+        let port = u16::try_from(20_000 + next % 12_000).unwrap();
+        if TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
 }

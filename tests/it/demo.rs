@@ -1,6 +1,10 @@
 //! `--demo`, without a browser; with one it is in `browser`.
 
+use std::fs;
 use std::process::Command;
+
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use socket2::SockRef;
 
 use crate::bridge::Bridge;
 use crate::wire::{Wire, Ws};
@@ -36,6 +40,30 @@ fn the_demo_needs_no_file_and_no_other_program() {
         404
     );
     Ws::open(bridge.addr()).expect_echo(vec![5; 200_000]);
+}
+
+/// A page that pauses keeps its session: no end of it has a deadline for what is unread.
+#[test]
+fn the_demos_sessions_have_no_deadline_at_either_end() {
+    let bridge = Bridge::start(&["--demo", "{port}"]);
+    let mut client = Ws::open(bridge.addr());
+    client.expect_echo("a session");
+    let pid = bridge.pid();
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let open = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).unwrap();
+    let numbers = open.map(|it| it.unwrap().file_name().to_str().unwrap().parse().unwrap());
+    let connected: Vec<_> = numbers
+        .filter_map(|number| pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()).ok())
+        .filter(|it| {
+            SockRef::from(it)
+                .peer_addr()
+                .is_ok_and(|peer| peer.is_ipv4())
+        })
+        .collect();
+    assert_eq!(connected.len(), 3);
+    for socket in connected {
+        assert_eq!(SockRef::from(&socket).tcp_user_timeout().unwrap(), None);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::process::Process;
 use crate::wire::{Frame, Wire, Ws};
 
 #[test]
@@ -139,6 +140,10 @@ fn what_a_client_says_can_neither_forge_a_record_nor_show_its_token() {
         "{record}"
     );
     assert!(!bridge.stderr().contains("secret"));
+    let mut long = Wire::connect(bridge.addr());
+    long.request(&format!("{} / HTTP/1.1\r\nHost: h\r\n", "M".repeat(9000)));
+    let request = bridge.wait_for_line(|line| line.contains(" method=MMM"));
+    assert!(request.len() < 500, "{request}");
 }
 
 #[test]
@@ -171,6 +176,71 @@ fn timeout_waits_for_the_sessions_and_takes_no_new_ones() {
     client.send(&Frame::close(1000, ""));
     assert_eq!(client.close(), "1000");
     assert_eq!(bridge.wait().code(), Some(0));
+}
+
+#[test]
+fn after_timeout_a_page_that_is_still_open_begins_no_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let web = folder.path().to_str().unwrap();
+    let target = backend::echo().to_string();
+    let bridge = Bridge::start(&["--timeout=1", "--web", web, "127.0.0.1:{port}", &target]);
+    let (mut first, mut second) = (Ws::open(bridge.addr()), Ws::open(bridge.addr()));
+    let mut page = Wire::connect(bridge.addr());
+    // An answer without a body, so that the next one is all there is to read.
+    let head = "HEAD / HTTP/1.1\r\nHost: h\r\n";
+    assert_eq!(page.request(head).status, 200);
+    bridge.wait_for_line(|line| line == "ending by --timeout");
+    assert_eq!(page.request(crate::wire::UPGRADE).status, 503);
+    first.expect_echo("still here");
+    first.send(&Frame::close(1000, ""));
+    bridge.wait_until("status of the last session", |seen| {
+        seen.notices
+            .contains("STATUS=1 session, 2 served")
+            .then_some(())
+    });
+    second.send(&Frame::close(1000, ""));
+    assert_eq!(second.close(), "1000");
+    assert_eq!(bridge.wait().code(), Some(0));
+}
+
+/// A stopped program finds the client and its own deadline at once when it goes on.
+#[test]
+fn a_client_that_comes_at_the_moment_of_an_idle_exit_is_served() {
+    let target = backend::echo().to_string();
+    let start = |socket: &std::net::TcpListener, options: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        let pass = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+        command
+            .args(["-c", pass, "sh", env!("CARGO_BIN_EXE_websockify"), &target])
+            .args(options)
+            .stdin(std::os::fd::OwnedFd::from(socket.try_clone().unwrap()));
+        let process = Process::spawn(&mut command, None);
+        process.wait_for_line(|line| line.starts_with("bridging to "));
+        process
+    };
+    // Its end says that everybody's second is over.
+    let a_second_later = || {
+        Bridge::start(&["--idle-timeout=1", "127.0.0.1:{port}", &target]).wait();
+    };
+    let tries: Vec<_> = (0..10)
+        .map(|_| {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let first = start(&socket, &["--idle-timeout=1"]);
+            first.signal(Signal::STOP);
+            let client = Wire::connect(socket.local_addr().unwrap());
+            (socket, first, client)
+        })
+        .collect();
+    a_second_later();
+    for (_, first, _) in &tries {
+        first.signal(Signal::CONT);
+    }
+    a_second_later();
+    for (socket, _first, client) in tries {
+        // The socket is the manager's: a client that the first did not take is the next one's.
+        let _next = start(&socket, &[]);
+        Ws::upgrade(client).expect_echo("served");
+    }
 }
 
 #[test]

@@ -3,8 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::backend;
 use crate::bridge::free_port;
@@ -143,6 +147,70 @@ fn inetd_nowait_passes_one_client_and_the_program_ends_with_it() {
     assert_eq!(bridge.wait().code(), Some(0));
 }
 
+/// inetd and systemd's `StandardInput=socket` leave the client on standard output and error, too.
+#[test]
+fn inetd_nowait_writes_nothing_of_its_own_to_the_client() {
+    let (dead, _refusing) = backend::refuse();
+    for (target, echoes) in [(backend::echo(), true), (dead, false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (passed, _) = listener.accept().unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "exec \"$@\" >&0 2>&0", "sh", OURS, "--inetd", "-v"])
+            .args(["--traffic", &target.to_string()])
+            .stdin(Stdio::from(OwnedFd::from(passed)));
+        let bridge = Process::spawn(&mut command, None);
+        drop(command);
+        let mut client = Ws::upgrade(Wire::over(client));
+        if echoes {
+            client.expect_echo("nothing but this");
+            client.send(&Frame::close(1000, ""));
+            assert_eq!(client.close(), "1000");
+        } else {
+            let failed = "1011 Failed to connect to downstream server";
+            assert_eq!(client.close(), failed);
+            client.send(&Frame::close(1011, ""));
+        }
+        assert_eq!(client.wire.rest(), b"");
+        assert_eq!(bridge.wait().code(), Some(0));
+    }
+}
+
+/// A client that leaves its page unread must not hold the program for ever; a session's may pause.
+#[test]
+fn inetd_nowait_bounds_an_unread_answer() {
+    let target = backend::echo().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (passed, _) = listener.accept().unwrap();
+    let ours = passed.try_clone().unwrap();
+    let _bridge = from_inetd(passed, &[&target]);
+    let mut wire = Wire::over(client);
+    // An answer without a body.
+    let head = "HEAD / HTTP/1.1\r\nHost: h\r\n";
+    assert_eq!(wire.request(head).status, 405);
+    let timeout = || SockRef::from(&ours).tcp_user_timeout().unwrap();
+    assert_eq!(timeout(), Some(Duration::from_secs(60)));
+    Ws::upgrade(wire).expect_echo("a session");
+    assert_eq!(timeout(), None);
+}
+
+/// Nor does a start that fails.
+#[test]
+fn inetd_with_a_wrong_option_does_not_tell_the_client() {
+    let (client, passed) = UnixStream::pair().unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" >&0 2>&0", "sh", OURS, "--inetd"])
+        .stdin(Stdio::from(OwnedFd::from(passed)));
+    let bridge = Process::spawn(&mut command, None);
+    drop(command);
+    assert_eq!(bridge.wait().code(), Some(2));
+    let mut client = Wire::over(TcpStream::from(OwnedFd::from(client)));
+    assert_eq!(client.rest(), b"");
+}
+
 #[test]
 fn inetd_without_a_socket_is_refused() {
     let file = tempfile::tempfile().unwrap();
@@ -153,6 +221,44 @@ fn inetd_without_a_socket_is_refused() {
             .stderr()
             .contains("standard input is not a TCP or Unix stream socket")
     );
+}
+
+/// A living socket that is no stream, or whose queue is full, is as much somebody's as one that
+/// answers.
+#[test]
+fn a_living_socket_at_unix_listen_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = |kind| {
+        let path = folder.path().join(format!("{kind:?}"));
+        let address = SockAddr::unix(&path).unwrap();
+        let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
+        socket.bind(&address).unwrap();
+        let mut waiting = Vec::new();
+        if kind != Type::DGRAM {
+            socket.listen(0).unwrap();
+            loop {
+                let client = Socket::new(Domain::UNIX, kind, None).unwrap();
+                client.set_nonblocking(true).unwrap();
+                if client.connect(&address).is_err() {
+                    break;
+                }
+                waiting.push(client);
+            }
+        }
+        (path, socket, waiting)
+    };
+    for kind in [Type::STREAM, Type::DGRAM, Type::SEQPACKET] {
+        let (path, _socket, _waiting) = full(kind);
+        let before = std::fs::metadata(&path).unwrap().ino();
+        let mut command = Command::new(OURS);
+        command
+            .args(["--unix-listen", path.to_str().unwrap(), "localhost:1"])
+            .stdin(Stdio::null());
+        let bridge = Process::spawn(&mut command, None);
+        bridge.wait_for_line(|line| line.ends_with("another program listens there"));
+        assert_eq!(bridge.wait().code(), Some(1));
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), before);
+    }
 }
 
 /// A restarted service finds what it stored with the manager among its sockets.

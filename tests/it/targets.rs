@@ -2,33 +2,30 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, Mode, mkfifoat};
 use socket2::{Domain, Socket, Type};
 
 use crate::backend;
 use crate::bridge::Bridge;
-use crate::wire::Ws;
+use crate::wire::{Frame, Wire, Ws};
 
 /// A bridge to `name:port` on a machine whose /etc/hosts says `hosts`.
 fn bridge_where(hosts: &str, name: &str, port: u16) -> Bridge {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hosts");
     fs::write(&file, hosts).unwrap();
-    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
     let target = format!("{name}:{port}");
-    Bridge::start_under(
-        &[
-            "unshare",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            &mount,
-            "sh",
-        ],
-        &["127.0.0.1:{port}", &target],
-    )
+    bridge_with(&file, &["127.0.0.1:{port}", &target])
+}
+
+/// A bridge on a machine whose /etc/hosts is `file`.
+fn bridge_with(file: &Path, args: &[&str]) -> Bridge {
+    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", file.display());
+    let alone = ["unshare", "--map-root-user", "--mount"];
+    Bridge::start_under(&[&alone[..], &["sh", "-c", &mount, "sh"]].concat(), args)
 }
 
 #[test]
@@ -44,14 +41,14 @@ fn a_name_with_two_addresses_is_reached_at_the_one_that_listens() {
 #[test]
 fn an_address_that_does_not_answer_costs_a_moment() {
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
-    // IPv4 of the same port: nobody accepts and the queue is full, so the kernel drops whoever
-    // else comes.
-    let silent = SocketAddr::from(([127, 0, 0, 1], v6.port()));
+    // The same port of an IPv4 address that nobody else uses: nobody accepts and the queue is
+    // full, so the kernel drops whoever else comes.
+    let silent = SocketAddr::from(([127, 0, 0, 9], v6.port()));
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     full.bind(&silent.into()).unwrap();
     full.listen(0).unwrap();
     let _queue = std::net::TcpStream::connect(silent).unwrap();
-    for order in ["127.0.0.1 two\n::1 two\n", "::1 two\n127.0.0.1 two\n"] {
+    for order in ["127.0.0.9 two\n::1 two\n", "::1 two\n127.0.0.9 two\n"] {
         let bridge = bridge_where(order, "two", v6.port());
         let began = Instant::now();
         Ws::open(bridge.addr()).expect_echo("past the silent one");
@@ -102,4 +99,62 @@ fn a_name_that_does_not_resolve_is_one_sessions_affair() {
     let failed = "1011 Failed to connect to downstream server";
     assert_eq!(Ws::open(bridge.addr()).close(), failed);
     bridge.wait_for_line(|line| line.starts_with("cannot connect to no-such-host.invalid:5900"));
+}
+
+/// A look-up cannot be called off: those of clients that have left must not take the threads that
+/// read files.
+#[test]
+fn a_silent_resolver_costs_a_few_threads_and_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("page"), "page").unwrap();
+    let web = format!("--web={}", folder.path().display());
+    // Whoever opens a pipe that nobody writes to waits.
+    let hosts = folder.path().join("hosts");
+    mkfifoat(CWD, &hosts, Mode::RWXU).unwrap();
+    let args = ["127.0.0.1:{port}", "db.example:5900", &web];
+    let bridge = bridge_with(&hosts, &args);
+    for _ in 0..600 {
+        Ws::open(bridge.addr());
+    }
+    let began = Instant::now();
+    let mut page = Wire::connect(bridge.addr());
+    assert_eq!(
+        page.request("GET /page HTTP/1.1\r\nHost: h\r\n").status,
+        200
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+    let status = format!("/proc/{}/task", bridge.pid().as_raw_nonzero());
+    let threads = fs::read_dir(status).unwrap().count();
+    assert!(threads < 200, "{threads} threads");
+}
+
+/// The kernel may choose the target's own port for our end, where nobody listens on it.
+#[test]
+fn a_dead_target_is_not_taken_for_an_echo() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let one_port = "ip link set lo up && echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range \
+                    && exec \"$@\"";
+    let listen = format!("--unix-listen={}", path.display());
+    let bridge = Bridge::start_under(
+        &[
+            "unshare",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            one_port,
+            "sh",
+        ],
+        &[&listen, "127.0.0.1:40000"],
+    );
+    let mut client = Ws::upgrade(Wire::connect_unix(&path));
+    client.send(&Frame::binary("anybody there?"));
+    let failed = "1011 Failed to connect to downstream server";
+    assert_eq!(client.close(), failed);
+    bridge.wait_for_line(|line| line.contains("127.0.0.1:40000") && line.contains("refused"));
 }

@@ -220,6 +220,31 @@ fn early_data() {
     assert_eq!(ws.recv_data(expected.len()), expected.as_bytes());
 }
 
+/// What follows the head is either a body or frames.
+#[test]
+fn body() {
+    let bridge = Bridge::to(&backend::echo());
+    for header in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let response = answer(&bridge, &format!("{UPGRADE}{header}\r\n"));
+        assert_eq!(response.status, differs("body", 101, 400), "{header}");
+    }
+    let none = format!("{UPGRADE}Content-Length: 0\r\n");
+    assert_eq!(answer(&bridge, &none).status, 101);
+}
+
+/// A client that has said everything with its request still hears the target.
+#[test]
+fn half_closed() {
+    let bridge = Bridge::to(&backend::say("the answer"));
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send(format!("{UPGRADE}\r\n"));
+    wire.finish();
+    assert_eq!(wire.response().status, 101);
+    if differs("half-close", false, true) {
+        assert_eq!(Ws { wire }.recv_data(10), b"the answer");
+    }
+}
+
 /// A head that arrives a byte at a time is the same head.
 #[test]
 fn in_pieces() {

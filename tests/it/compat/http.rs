@@ -118,6 +118,8 @@ fn redirect() {
     }
     for path in [
         "//site",
+        "/.",
+        "/%2e",
         "//evil.example/%2e%2e",
         "//evil.example/..",
         "/%5cevil.example/..",
@@ -129,6 +131,20 @@ fn redirect() {
             "{path}: {location}"
         );
     }
+}
+
+/// A client that has no more to say is answered all the same, as `nc -N` expects.
+#[test]
+fn half_closed() {
+    let site = site();
+    let content = "x".repeat(3_000_000);
+    fs::write(site.path().join("web/large.txt"), &content).unwrap();
+    let bridge = serve(&site, &[]);
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send("GET /large.txt HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n");
+    wire.finish();
+    assert_eq!(wire.response().status, 200);
+    assert!(wire.rest() == content.as_bytes());
 }
 
 /// Nothing above the folder is served, however it is spelled.
@@ -164,6 +180,12 @@ fn hidden_and_linked() {
     let bridge = serve(&site, &[]);
     assert_eq!(get(&bridge, "/.hidden").0, differs("dotfiles", 200, 404));
     assert_eq!(get(&bridge, "/outside").0, differs("symlinks", 200, 404));
+    unix::fs::symlink(
+        site.path().join("web/page.html"),
+        site.path().join("web/absolute"),
+    )
+    .unwrap();
+    assert_eq!(get(&bridge, "/absolute").0, differs("symlinks", 200, 404));
 }
 
 /// HEAD is GET without the body.

@@ -46,6 +46,30 @@ fn every_address() {
     assert_eq!(over_v6, differs("every-address", false, true));
 }
 
+/// A host with several addresses is listened on at each; websockify takes the first, IPv4 before IPv6.
+#[test]
+fn every_address_of_a_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    fs::write(&hosts, "127.0.0.1 two\n::1 two\n").unwrap();
+    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
+    let bridge = Bridge::start_under(
+        &[
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            &mount,
+            "sh",
+        ],
+        &["two:{port}", &backend::echo().to_string()],
+    );
+    Ws::open((Ipv4Addr::LOCALHOST, bridge.port())).expect_echo("hello");
+    let over_v6 = TcpStream::connect((Ipv6Addr::LOCALHOST, bridge.port())).is_ok();
+    assert_eq!(over_v6, differs("every-address-of-a-host", false, true));
+}
+
 /// With -6 a port alone is every address of both families.
 #[test]
 fn prefer_ipv6() {
