@@ -225,6 +225,24 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub file_only: bool,
 
+    /// Ask CLASS who may open a WebSocket: BasicHTTPAuth, ExpectOrigin or ClientCertCNAuth; repeat
+    /// it or separate by commas, and all must agree
+    #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_AUTH_PLUGIN", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub auth_plugin: Vec<String>,
+
+    /// What the --auth-plugin of the same place goes by: USER:PASSWORD, which every user of this
+    /// machine can read in the list of processes, or better @FILE as htpasswd -B makes it; origins
+    /// (https://host, https://*.host); or names in certificates. In the environment, one a line
+    #[arg(long, value_name = "ARG", env = "WEBSOCKIFY_AUTH_SOURCE", hide_env_values = true,
+          value_delimiter = '\n', action = ArgAction::Append)]
+    pub auth_source: Vec<String>,
+
+    /// With --web, ask the --auth-plugin about pages, too
+    #[arg(long, env = "WEBSOCKIFY_WEB_AUTH", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub web_auth: bool,
+
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -289,8 +307,6 @@ pub struct Typed {
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
 /// administrator who asked for TLS must not get a plain port.
 const NOT_IN_THIS_BUILD: &[&str] = &[
-    "auth-plugin",
-    "auth-source",
     "daemon",
     "host-token",
     "legacy-syslog",
@@ -301,12 +317,13 @@ const NOT_IN_THIS_BUILD: &[&str] = &[
     "target-config",
     "token-plugin",
     "token-source",
-    "web-auth",
     "wrap-mode",
 ];
 
 /// websockify's options that this build has: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
+    "auth-plugin",
+    "auth-source",
     "cafile",
     "cert",
     "file-only",
@@ -330,6 +347,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "verbose",
     "verify-client",
     "web",
+    "web-auth",
 ];
 
 /// What the command line asks for.

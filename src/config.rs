@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use openssl::ssl::SslVersion;
 
+use crate::auth;
 use crate::cli::Options;
 use crate::error::Failure;
 use crate::limits;
@@ -24,6 +25,8 @@ pub struct Config {
     pub tls: Option<tls::Options>,
     /// TLS towards the target.
     pub target_tls: Option<client::Options>,
+    /// Who may come in.
+    pub auth: auth::Options,
     /// What they are given.
     pub service: Service,
 }
@@ -114,6 +117,7 @@ impl Config {
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
+            auth: auth::Options::new(&options)?,
             listen,
             web: options.web.map(|root| Web {
                 root,

@@ -8,6 +8,7 @@
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
+//! - [`auth`]: who may
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
@@ -16,6 +17,7 @@
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -25,6 +27,7 @@ pub mod http;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod network;
 pub mod relay;
 pub mod server;
 pub mod session;

@@ -125,3 +125,55 @@ pub const LOGGED_TEXT: usize = 256;
 
 /// The status line that systemctl shows is renewed at most this often.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest user name and longest password, each, that is looked at: far more than anybody types,
+/// and SHA-crypt's cost grows with the square of it.
+pub const CREDENTIAL: usize = 1024;
+
+/// Password hashes that are computed at once: half of the processors, so that the other half goes
+/// on relaying whatever strangers send.
+#[must_use]
+pub fn hashes_at_once() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (processors / 2).max(1)
+}
+
+/// Requests that may wait for their turn to be hashed; the next is answered 503. At a tenth of a
+/// second each, the last of them waits about as long as a user does.
+pub const HASHES_WAITING: usize = 64;
+
+/// The costliest hashes that a password file may ask for: about a second each, or 256 MiB. What
+/// is beyond them would make every log-in an attack on ourselves.
+pub const BCRYPT_COST: u32 = 14;
+/// See [`BCRYPT_COST`].
+pub const SHA_CRYPT_ROUNDS: u32 = 2_000_000;
+/// See [`BCRYPT_COST`]; in KiB.
+pub const ARGON2_MEMORY: u32 = 256 * 1024;
+/// See [`BCRYPT_COST`].
+pub const ARGON2_PASSES: u32 = 16;
+
+/// How long credentials that were right are not hashed again: a page with sixty files costs one
+/// hash. The next password is asked for by the file's change, not by this time.
+pub const VERIFIED_TIME: Duration = Duration::from_secs(60);
+
+/// Credentials that are remembered so: 64 bytes each, and only right ones.
+pub const VERIFIED_KNOWN: usize = 1024;
+
+/// How long after the last page with credentials a browser that sends none with WebSockets
+/// (Safari) may still open one.
+pub const PASS_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Wrong passwords from one network before its answers are delayed: a person's typing errors.
+pub const FAILURES_FREE: u32 = 5;
+
+/// The first delay; it doubles with each further failure.
+pub const FAILURE_DELAY: Duration = Duration::from_millis(250);
+
+/// The longest delay: a person waits it out, and it is shorter than [`DRAIN_TIME`].
+pub const FAILURE_DELAY_MOST: Duration = Duration::from_secs(5);
+
+/// A network without a further failure is forgiven after this time.
+pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+/// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
+pub const FAILURES_KNOWN: usize = 4096;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
+use crate::auth::{Door, Visitor};
 use crate::drain::Drain;
 use crate::http::{self, Site};
 use crate::limits;
@@ -22,6 +23,8 @@ use crate::tls::client::Client;
 pub struct Context {
     /// TLS, where there are certificates.
     pub tls: Option<Tls>,
+    /// Who may come in.
+    pub door: Door,
     /// What is answered over HTTP.
     pub site: Site,
     /// Where sessions go.
@@ -45,11 +48,17 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = stream else { return };
+    let doorkeeper = context.door.receive(Visitor {
+        peer,
+        secure: matches!(stream, Stream::Tls(_)),
+        certificate: stream.peer_names(),
+    });
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
     let conversation = Box::pin(http::converse(
         stream,
         &peer,
         site,
+        doorkeeper,
         || seat.begin_session(),
         drain.clone(),
     ));
@@ -62,7 +71,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
     };
     let summary: Summary = relay.run(drain.clone()).await;
-    summary.log(&peer, &context.target);
+    summary.log(&peer, client.identity.as_deref(), &context.target);
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have

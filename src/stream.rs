@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_openssl::SslStream;
 
 use crate::tls::beneath::Beneath;
+use crate::tls::peer::Names;
 
 /// A connected stream, a client's or a target's.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ pub enum Socket {
 }
 
 impl Stream {
+    /// The names in the certificate that the peer showed and TLS verified.
+    #[must_use]
+    pub fn peer_names(&self) -> Option<Names> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Names::of(stream.ssl()),
+        }
+    }
+
     /// Lets the peer leave what we send unread for as long as it likes: see
     /// [`crate::limits::ANSWER_UNREAD_TIME`].
     pub fn forget_answer_deadline(&self) {

@@ -27,6 +27,8 @@ want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
+want fail2ban-regex fail2ban
+want openssl openssl
 want shellcheck shellcheck
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"

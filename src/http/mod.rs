@@ -18,7 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
@@ -27,8 +27,10 @@ use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use crate::auth::{Denied, Doorkeeper, Wants};
 use crate::drain::Drain;
 use crate::limits;
+use crate::log::Identity;
 use crate::log::escape::Escaped;
 use crate::stream::Stream;
 use crate::websocket::handshake::{self, Refusal};
@@ -59,31 +61,40 @@ pub struct Upgraded {
     pub stream: Stream,
     /// Bytes that were read with the request.
     pub early: Bytes,
+    /// Who it is, if that was asked.
+    pub identity: Option<Box<str>>,
 }
 
 /// Serves one client. Returns when it has become a WebSocket, or `None` when it has left, broke
-/// the protocol or took too long. `admit` is asked before a WebSocket is promised.
+/// the protocol or took too long. `doorkeeper` is asked whether the client may
+/// have what it wants, then `admit` whether there is room for a session.
 pub async fn converse(
     stream: Stream,
     peer: &impl fmt::Display,
     site: &Site,
+    doorkeeper: Doorkeeper<'_>,
     admit: impl Fn() -> bool,
     mut drain: Drain,
 ) -> Option<Upgraded> {
     let promised = Mutex::new(None);
     let secure = matches!(stream, Stream::Tls(_));
     let service = service_fn(async |mut request: Request<Incoming>| {
-        let response = match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
-            (true, true) => text(
-                StatusCode::FORBIDDEN,
-                "This port takes TLS only: use wss://",
-            ),
-            (true, false) => to_https(&request),
-            (false, true) => site.upgrade(&mut request, &admit, &promised),
-            (false, false) => site.respond(&request).await,
-        };
+        let (response, identity) =
+            match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
+                (true, true) => nobody(text(
+                    StatusCode::FORBIDDEN,
+                    "This port takes TLS only: use wss://",
+                )),
+                (true, false) => nobody(to_https(&request)),
+                (false, true) => {
+                    site.upgrade(&mut request, &doorkeeper, &admit, &promised)
+                        .await
+                }
+                (false, false) => site.respond(&request, &doorkeeper).await,
+            };
         log::debug!(
-            "request client={peer} method={} path=\"{}\" status={}",
+            "request client={peer}{} method={} path=\"{}\" status={}",
+            Identity(identity.as_deref()),
             Escaped(request.method().as_str()),
             // The query may hold a token.
             Escaped(request.uri().path()),
@@ -116,57 +127,90 @@ pub async fn converse(
         log::debug!("request client={peer} failed: {error}");
         return None;
     }
-    let promised = promised
+    let (promised, identity) = promised
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
-    raw(promised).await
+    raw(promised, identity).await
 }
 
 /// Takes hyper's wrapping off, so that none of it stays under the session.
-async fn raw(promised: OnUpgrade) -> Option<Upgraded> {
+async fn raw(promised: OnUpgrade, identity: Option<Box<str>>) -> Option<Upgraded> {
     let parts = promised.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
     Some(Upgraded {
         stream: parts.io.into_inner(),
         early: parts.read_buf,
+        identity,
     })
 }
 
+/// A WebSocket to be, and whose it is.
+type Promise = (OnUpgrade, Option<Box<str>>);
+
+/// An answer, and whose it is if that was asked.
+type Answer = (Response<Body>, Option<Box<str>>);
+
+/// An answer that is anybody's.
+fn nobody(response: Response<Body>) -> Answer {
+    (response, None)
+}
+
 impl Site {
-    fn upgrade(
+    async fn upgrade(
         &self,
         request: &mut Request<Incoming>,
+        doorkeeper: &Doorkeeper<'_>,
         admit: &impl Fn() -> bool,
-        promised: &Mutex<Option<OnUpgrade>>,
-    ) -> Response<Body> {
-        match handshake::answer(request, &self.subprotocols) {
-            Err(refusal) => refused(&refusal),
-            // What follows would be a body to one reader and frames to another.
-            Ok(_) if !request.body().is_end_stream() => text(
+        promised: &Mutex<Option<Promise>>,
+    ) -> Answer {
+        let response = match handshake::answer(request, &self.subprotocols) {
+            Ok(response) => response,
+            Err(refusal) => return nobody(refused(&refusal)),
+        };
+        // What follows would be a body to one reader and frames to another.
+        if !request.body().is_end_stream() {
+            return nobody(text(
                 StatusCode::BAD_REQUEST,
                 "A request for a WebSocket has no body",
-            ),
-            Ok(_) if !admit() => text(StatusCode::SERVICE_UNAVAILABLE, "No further session"),
-            Ok(response) => {
-                let on_upgrade = upgrade::on(request);
-                *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_upgrade);
-                response.map(|()| empty())
-            }
+            ));
         }
+        let admitted = match doorkeeper.judge(request.headers(), Wants::WebSocket).await {
+            Ok(admitted) => admitted,
+            Err(denied) => return nobody(turned_away(&denied)),
+        };
+        if !admit() {
+            let full = text(StatusCode::SERVICE_UNAVAILABLE, "No further session");
+            return (full, admitted.identity);
+        }
+        let promise = (upgrade::on(request), admitted.identity.clone());
+        *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(promise);
+        (response.map(|()| empty()), admitted.identity)
     }
 
-    async fn respond(&self, request: &Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: &Request<Incoming>, doorkeeper: &Doorkeeper<'_>) -> Answer {
         let path = request.uri().path();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && self.health_path.as_deref() == Some(path) {
-            return text(StatusCode::OK, "ok");
+            return nobody(text(StatusCode::OK, "ok"));
         }
-        match (&self.files, self.page) {
-            (Some(files), _) if reads => files.respond(request).await,
-            (None, Some(page)) if reads && path == "/" => html(page),
-            (None, Some(_)) if reads => text(StatusCode::NOT_FOUND, "Not Found"),
-            (Some(_), _) | (None, Some(_)) => refused(&handshake::method_not_allowed("GET, HEAD")),
-            (None, None) => refused(&handshake::method_not_allowed("")),
+        if self.files.is_none() && self.page.is_none() {
+            return nobody(refused(&handshake::method_not_allowed("")));
         }
+        if !reads {
+            return nobody(refused(&handshake::method_not_allowed("GET, HEAD")));
+        }
+        let admitted = match doorkeeper.judge(request.headers(), Wants::Page).await {
+            Ok(admitted) => admitted,
+            Err(denied) => return nobody(turned_away(&denied)),
+        };
+        let mut response = match (&self.files, self.page) {
+            (Some(files), _) => files.respond(request).await,
+            (None, Some(page)) if path == "/" => html(page),
+            (None, _) => text(StatusCode::NOT_FOUND, "Not Found"),
+        };
+        if let Some(cookie) = admitted.cookie {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        (response, admitted.identity)
     }
 }
 
@@ -214,6 +258,16 @@ fn to_https(request: &Request<Incoming>) -> Response<Body> {
 fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = text(refusal.status, refusal.text);
     if let Some((name, value)) = &refusal.header {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn turned_away(denied: &Denied) -> Response<Body> {
+    let mut response = text(denied.status, denied.text);
+    if let Some((name, value)) = denied.header {
         response
             .headers_mut()
             .insert(name, HeaderValue::from_static(value));

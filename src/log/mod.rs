@@ -17,7 +17,7 @@ use rustix::fs::FileType;
 
 use escape::Escaped;
 
-pub use session::{ClosedBy, Summary};
+pub use session::{ClosedBy, Identity, Summary};
 pub use throttle::Throttle;
 pub use traffic::{traffic, traffic_legend};
 

@@ -44,14 +44,33 @@ impl fmt::Display for ClosedBy {
     }
 }
 
+/// Who a client is, as a field of a record; nothing where that is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'i>(pub Option<&'i str>);
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, " identity=\"{}\"", Escaped(name)),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Summary {
     /// Writes the record.
-    pub fn log(&self, client: &impl fmt::Display, target: &impl fmt::Display) {
+    pub fn log(
+        &self,
+        client: &impl fmt::Display,
+        identity: Option<&str>,
+        target: &impl fmt::Display,
+    ) {
+        let identity = Identity(identity);
         let fault = self.fault.as_deref();
         let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
         log::info!(
-            "session client={client} target={target} from_client={} to_client={} seconds={:.3} \
-             code={} by={} reason=\"{}\"{}",
+            "session client={client}{identity} target={target} from_client={} to_client={} \
+             seconds={:.3} code={} by={} reason=\"{}\"{}",
             self.from_client,
             self.to_client,
             self.duration.as_secs_f64(),

@@ -36,6 +36,7 @@ impl Relay {
         self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
         self.to_client = Unsent::default();
         self.pongs = 0;
+        self.client_shut = true;
         self.client_served();
     }
 

@@ -76,6 +76,8 @@ pub struct Relay {
     heard: bool,
     /// Since when the target has taken nothing of what is unsent.
     stalled: Option<Instant>,
+    /// Our end of the client's stream was sent, or cannot be.
+    client_shut: bool,
     /// The target's end of file, or its error, was read.
     target_ended: bool,
     /// A write told us that the target reset the connection; the read behind it may not.
@@ -161,6 +163,7 @@ impl Relay {
             timer: None,
             heard: true,
             stalled: None,
+            client_shut: false,
             target_ended: false,
             target_reset: false,
             last_look: None,
@@ -205,7 +208,7 @@ impl Relay {
             let up = self.poll_up(cx);
             let down = self.poll_down(cx);
             if self.up == Up::Done && self.down == Down::Done {
-                return Poll::Ready(());
+                return self.part(cx);
             }
             if up.is_pending() && down.is_pending() {
                 return Poll::Pending;
@@ -215,6 +218,18 @@ impl Relay {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Leaves the client in good order: our end of the stream, which TLS has a word for
+    /// (RFC 8446, 6.1), and nothing unread, which would make of close(2) a reset that takes back
+    /// what the client has not read yet.
+    fn part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.client_shut {
+            let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
+            self.client_shut = true;
+        }
+        while let Poll::Ready(true) = self.discard_from_client(cx) {}
+        Poll::Ready(())
     }
 
     /// One step client → target. Ready means that something was done; pending, that there is
@@ -259,6 +274,7 @@ impl Relay {
                 ready!(self.flush_to_client(cx));
                 if end_of_file {
                     let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
+                    self.client_shut = true;
                 }
                 self.client_served();
                 Poll::Ready(())

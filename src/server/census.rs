@@ -1,13 +1,14 @@
 //! Who is here: the counts that limits, idle exit and shutdown go by.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
 use crate::config::PerAddress;
+use crate::network::network;
 
 /// The book of present connections.
 #[derive(Debug)]
@@ -141,18 +142,6 @@ impl Drop for Seat {
             }
             session || counts.connections == 0
         });
-    }
-}
-
-/// What one subscriber holds: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) if address.is_loopback() => address.into(),
-        IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
-            Ipv6Addr::from(network).into()
-        }
     }
 }
 

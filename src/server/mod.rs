@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::auth::Door as AuthDoor;
 use crate::config::{Config, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
@@ -36,6 +37,7 @@ struct Material {
     files: Option<Files>,
     tls: Option<Tls>,
     target_tls: Option<Client>,
+    door: AuthDoor,
     stamp: Stamp,
 }
 
@@ -46,12 +48,14 @@ struct Material {
 pub fn run(config: Config) -> Result<(), Failure> {
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
+    let watched = watched.chain(config.auth.files());
     let material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
+        door: AuthDoor::load(config.auth)?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -160,6 +164,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             subprotocols: service.subprotocols,
         },
         tls: material.tls,
+        door: material.door,
         target: service.target.map_or_else(demo::start_target, Ok)?,
         target_tls: material.target_tls,
         settings: Settings {

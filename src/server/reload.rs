@@ -1,4 +1,4 @@
-//! New certificates under live sessions: on SIGHUP, and when the files change.
+//! New certificates and passwords under live sessions: on SIGHUP, and when the files change.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,12 +64,14 @@ fn renew(context: &Context) -> Result<(), String> {
     let (tls, target_tls) = (&context.tls, &context.target_tls);
     let new = tls.as_ref().map(Tls::read).transpose()?;
     let target_new = target_tls.as_ref().map(Client::read).transpose()?;
+    let users = context.door.read()?;
     if let (Some(tls), Some(new)) = (tls, new) {
         tls.renew(new);
     }
     if let (Some(tls), Some(new)) = (target_tls, target_new) {
         tls.renew(new);
     }
+    context.door.renew(users);
     Ok(())
 }
 
@@ -77,7 +79,8 @@ async fn stamp_of(context: &Arc<Context>) -> Stamp {
     let context = context.clone();
     let stamp = move || {
         let files = context.tls.iter().flat_map(Tls::files);
-        stamp(files.chain(context.target_tls.iter().flat_map(Client::files)))
+        let files = files.chain(context.target_tls.iter().flat_map(Client::files));
+        stamp(files.chain(context.door.files()))
     };
     spawn_blocking(stamp).await.unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! TLS towards clients, by OpenSSL: [`certificate`] reads and judges the files, [`server`] makes a
 //! context of them, and this front offers it to connections and renews it under live sessions.
-//! [`client`] is TLS towards the target.
+//! [`peer`] is who a client is by its certificate. [`client`] is TLS towards the target.
 
 pub mod beneath;
 pub mod certificate;
 pub mod client;
+pub mod peer;
 mod server;
 
 use std::fmt;

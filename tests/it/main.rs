@@ -14,6 +14,7 @@
     reason = "a failed test shows what the bridge said"
 )]
 
+mod auth; // who is let in
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod compat; // what websockify does, asked of both programs

@@ -111,6 +111,24 @@ fn every_end_of_ours_is_one_of_tls_too() {
 }
 
 #[test]
+fn so_is_an_end_that_the_target_or_the_server_begins() {
+    let ends_itself = bridge_to(&backend::say("bye").to_string());
+    let is_ended = bridge_to(&backend::echo().to_string());
+    let unreachable = bridge_to("no-such-host.invalid:5900");
+    for (ended, (ca, bridge)) in [(false, ends_itself), (true, is_ended), (false, unreachable)] {
+        let mut session = Dialer::new(&ca).dial(bridge.addr()).unwrap();
+        assert_eq!(session.wire.request(crate::wire::UPGRADE).status, 101);
+        if ended {
+            bridge.terminate();
+        }
+        // The bridge's close frame comes before its end, which waits for the answer.
+        while session.wire.take(1).unwrap() != [0x88] {}
+        session.wire.send(Frame::close(1000, "").encode());
+        session.rest().expect("a close_notify after the session");
+    }
+}
+
+#[test]
 fn a_client_that_vanishes_ends_its_session() {
     let (target, heard) = backend::hear("");
     let (ca, bridge) = bridge_to(&target.to_string());

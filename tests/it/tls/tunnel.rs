@@ -18,6 +18,8 @@ use openssl::x509::X509;
 use tokio::io::copy_bidirectional;
 use tokio::runtime::Runtime;
 use tokio_openssl::SslStream;
+use websockify::stream::Socket;
+use websockify::tls::beneath::Beneath;
 
 use super::{Authority, Pair};
 use crate::process::DEADLINE;
@@ -159,12 +161,14 @@ fn chain(ssl: &SslRef) -> Vec<X509> {
     chain.map(ToOwned::to_owned).collect()
 }
 
-type Stream = Pin<Box<SslStream<tokio::net::TcpStream>>>;
+/// Over the same socket as the bridge's own, which notices an end without a goodbye.
+type Stream = Pin<Box<SslStream<Beneath>>>;
 
 fn stream(ssl: Ssl, socket: TcpStream) -> io::Result<Stream> {
     let _inside = runtime().enter();
     socket.set_nonblocking(true)?;
     let socket = tokio::net::TcpStream::from_std(socket)?;
+    let socket = Beneath::new(Socket::Tcp(socket));
     Ok(Box::pin(SslStream::new(ssl, socket)?))
 }
 
@@ -177,7 +181,11 @@ fn tunnel(mut stream: Stream) -> io::Result<(TcpStream, mpsc::Receiver<io::Resul
     let (tell, ended) = mpsc::channel();
     runtime().spawn(async move {
         let end = copy_bidirectional(&mut stream, &mut far).await;
-        let _ = tell.send(end.map(|_| ()));
+        let end = match stream.get_ref().cut_off {
+            true => Err(io::Error::other("no close_notify")),
+            false => end.map(|_| ()),
+        };
+        let _ = tell.send(end);
     });
     // A TcpStream reads, writes and shuts down any stream socket.
     let near = TcpStream::from(OwnedFd::from(near));
