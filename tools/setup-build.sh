@@ -33,6 +33,11 @@ if ! has_cargo; then
 fi
 # rustup brings no linker.
 want cc gcc libc6-dev
+# OpenSSL is the system's; a cross-build names its own.
+if [ -z "${OPENSSL_DIR:-}${OPENSSL_LIB_DIR:-}" ]; then
+    want pkg-config pkg-config
+    pkg-config --exists 'openssl >= 3' 2>/dev/null || missing="$missing libssl-dev"
+fi
 # cargo fetches over HTTPS.
 want /etc/ssl/certs/ca-certificates.crt ca-certificates
 install_missing 'build the bridge'

@@ -52,8 +52,9 @@ install_missing 'run the tests'
 same() { cmp -s "$1" "$2"; }
 
 python=$root/target/python
+# Its scripts hold their own path: in a checkout that was moved they start no more, or another's.
 if ! same "$root/tools/requirements.txt" "$python/installed" ||
-    ! "$python/bin/python" -c '' 2>/dev/null; then
+    ! grep -qF "$python/" "$python/bin/websockify"; then
     echo 'Python packages for the tests, into target/python:'
     rm -rf "$python"
     python3 -m venv "$python"
