@@ -66,8 +66,8 @@ pub struct Upgraded {
 }
 
 /// Serves one client. Returns when it has become a WebSocket, or `None` when it has left, broke
-/// the protocol or took too long. `doorkeeper` is asked whether the client may
-/// have what it wants, then `admit` whether there is room for a session.
+/// the protocol or took too long. `doorkeeper` is asked whether the client may have what it wants,
+/// then `admit` whether there is room for a session.
 pub async fn converse(
     stream: Stream,
     peer: &impl fmt::Display,
