@@ -18,7 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
+    ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
@@ -193,10 +193,10 @@ impl Site {
             return nobody(text(StatusCode::OK, "ok"));
         }
         if self.files.is_none() && self.page.is_none() {
-            return nobody(refused(&handshake::method_not_allowed("")));
+            return nobody(method_not_allowed(""));
         }
         if !reads {
-            return nobody(refused(&handshake::method_not_allowed("GET, HEAD")));
+            return nobody(method_not_allowed("GET, HEAD"));
         }
         let admitted = match doorkeeper.judge(request.headers(), Wants::Page).await {
             Ok(admitted) => admitted,
@@ -263,6 +263,15 @@ fn refused(refusal: &Refusal) -> Response<Body> {
             .insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// The answer to a request for a file where none are served, or to one that would change a file.
+fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    refused(&Refusal {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        text: "Method Not Allowed",
+        header: Some((ALLOW, allow)),
+    })
 }
 
 fn turned_away(denied: &Denied) -> Response<Body> {

@@ -15,11 +15,16 @@ use crate::websocket::frame::{self, Opcode};
 impl Relay {
     /// The client's close frame: its own goodbye, or the answer to ours.
     pub(super) fn client_closed(&mut self, close: Close) {
+        self.client_began(close);
+        self.up = Up::Finishing { drain: false };
+    }
+
+    /// The client spoke first, unless somebody has spoken already.
+    fn client_began(&mut self, close: Close) {
         if self.end.is_none() {
             self.end = Some((close, ClosedBy::Client));
             self.set_timer(limits::LINGER_TIME);
         }
-        self.up = Up::Finishing { drain: false };
     }
 
     /// The client's end of file, without a close frame unless ours was there first.
@@ -29,10 +34,7 @@ impl Relay {
 
     /// The client's socket takes nothing any more.
     pub(super) fn client_gone(&mut self) {
-        if self.end.is_none() {
-            self.end = Some((Close::NONE, ClosedBy::Client));
-            self.set_timer(limits::LINGER_TIME);
-        }
+        self.client_began(Close::NONE);
         self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
         self.to_client = Unsent::default();
         self.pongs = 0;

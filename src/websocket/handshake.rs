@@ -1,8 +1,8 @@
 //! The request that asks for a WebSocket, and the answer to it (RFC 6455, 4.2).
 
 use http::header::{
-    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::http;
@@ -71,16 +71,6 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>,
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     Ok(response)
-}
-
-/// The answer to a request for a file where none are served.
-#[must_use]
-pub fn method_not_allowed(allow: &'static str) -> Refusal {
-    Refusal {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        text: "Method Not Allowed",
-        header: Some((ALLOW, allow)),
-    }
 }
 
 /// tungstenite checks the key and computes `Sec-WebSocket-Accept`. It knows version 13 alone and
