@@ -8,6 +8,7 @@
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
+//! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
@@ -28,6 +29,8 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod network;
+pub mod reception;
+pub mod refusal;
 pub mod relay;
 pub mod server;
 pub mod session;
