@@ -177,3 +177,11 @@ pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
+
+/// Size of a whole PROXY header (version 2), with all that a proxy may add about TLS: a client's
+/// certificate is the largest. The standard's own are below 536 bytes.
+pub const PROXY_HEADER: usize = 4096;
+
+/// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
+/// standard's least is 3 seconds.
+pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);

@@ -55,17 +55,17 @@ fn every_past_bug_has_its_test() {
         include_str!("client_cert.rs"),
         include_str!("origin.rs"),
         include_str!("pages.rs"),
+        include_str!("../proxies/accepted.rs"),
+        include_str!("../proxies/announced.rs"),
+        include_str!("../proxies/forwarded.rs"),
     ];
-    let rows = table.lines().filter(|line| line.contains("`auth::"));
+    let rooms = ["`auth::", "`proxies::"];
+    let rows = table
+        .lines()
+        .filter(|line| rooms.iter().any(|room| line.contains(room)));
     let mut count = 0;
     for row in rows {
-        let test = row
-            .split("`auth::")
-            .nth(1)
-            .unwrap()
-            .split('`')
-            .next()
-            .unwrap();
+        let test = row.rsplit('`').nth(1).unwrap();
         let name = test.split("::").last().unwrap();
         assert!(
             sources

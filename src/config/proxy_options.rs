@@ -1,0 +1,30 @@
+//! What the options of proxies mean: those before us, and the one that we are.
+
+use crate::cli::Options;
+use crate::error::Failure;
+use crate::proxies::{self, Trusted};
+use crate::proxy_protocol::ProxyVersion;
+
+/// Whom we believe.
+pub(super) fn trusted(options: &Options) -> Result<proxies::Options, Failure> {
+    Ok(proxies::Options {
+        trusted: Trusted::parse(&options.trusted_proxy).map_err(Failure::usage)?,
+        accept_header: options.accept_proxy_protocol,
+    })
+}
+
+/// What we say to the target.
+pub(super) fn announced(options: &Options) -> Result<Option<ProxyVersion>, Failure> {
+    if options.demo && options.proxy_protocol.is_some() {
+        return Err(Failure::usage(
+            "--proxy-protocol is for a target that expects it: --demo brings one that does not",
+        ));
+    }
+    Ok(options
+        .proxy_protocol
+        .as_deref()
+        .map(|version| match version {
+            "v1" => ProxyVersion::V1,
+            _ => ProxyVersion::V2,
+        }))
+}
