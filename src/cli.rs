@@ -260,6 +260,12 @@ pub struct Options {
           value_parser = ["v1", "v2"])]
     pub proxy_protocol: Option<String>,
 
+    /// Pages that may show ours in a frame: none, self, or origins like https://*.example.org;
+    /// repeat it or separate by commas. Unless given, all may
+    #[arg(long, value_name = "ORIGIN", env = "WEBSOCKIFY_FRAME_ANCESTORS", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub frame_ancestors: Vec<String>,
+
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::auth;
 use crate::cli::Options;
 use crate::error::Failure;
+use crate::http::frames::Frames;
 use crate::limits;
 use crate::proxies;
 use crate::proxy_protocol::ProxyVersion;
@@ -62,6 +63,8 @@ pub struct Service {
     pub proxies: proxies::Options,
     /// See [`Options::proxy_protocol`].
     pub proxy_protocol: Option<ProxyVersion>,
+    /// See [`Options::frame_ancestors`].
+    pub frames: Option<Frames>,
 }
 
 /// Where clients come in.
@@ -123,6 +126,7 @@ impl Config {
         let demo = options.demo;
         let (listen, target) = where_from_and_to(&options, inherited)?;
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
+        let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
@@ -149,6 +153,7 @@ impl Config {
                 per_address: per_address(options.max_connections_per_address),
                 proxies,
                 proxy_protocol,
+                frames,
             },
         })
     }
@@ -442,6 +447,7 @@ mod tests {
                 "--trusted-proxy 10.0.0.1/8 6080 h:1",
                 "10.0.0.0/8 is the network",
             ),
+            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

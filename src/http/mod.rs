@@ -4,6 +4,7 @@
 //! directory without a page. An upgrade may come at any path, after any number of files.
 
 pub mod files;
+pub mod frames;
 mod listing;
 mod walk;
 
@@ -36,6 +37,7 @@ use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::websocket::handshake;
 use files::Files;
+use frames::Frames;
 
 /// The body of any answer of ours.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -51,6 +53,8 @@ pub struct Site {
     pub tls_only: bool,
     /// Whether they must show a certificate, which nobody can do for them.
     pub certificates: bool,
+    /// Who may show the pages within others.
+    pub frames: Option<Frames>,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
@@ -223,8 +227,8 @@ impl Site {
         (response, welcome.identity)
     }
 
-    /// What every answer says of us: who, but not which version; and that types are not
-    /// guesses. Where plain clients are turned away, browsers that are `safe` are told
+    /// What every answer says of us: who, but not which version; that types are not guesses; and
+    /// who may frame it. Where plain clients are turned away, browsers that are `safe` are told
     /// not to try it (RFC 6797).
     fn sign(&self, mut response: Response<Body>, safe: bool) -> Response<Body> {
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -236,6 +240,9 @@ impl Site {
         }
         if !switching {
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            if let Some(frames) = &self.frames {
+                frames.sign(headers);
+            }
         }
         response
     }

@@ -164,6 +164,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             page: service.target.is_none().then_some(demo::PAGE),
             tls_only: material.tls.as_ref().is_some_and(Tls::only),
             certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            frames: service.frames,
             health_path: service.health_path,
             subprotocols: service.subprotocols,
         },

@@ -21,6 +21,7 @@ mod compat; // what websockify does, asked of both programs
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
