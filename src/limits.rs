@@ -172,6 +172,13 @@ pub const FAILURE_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay: a person waits it out, and it is shorter than [`DRAIN_TIME`].
 pub const FAILURE_DELAY_MOST: Duration = Duration::from_secs(5);
 
+/// Requests of one network that may wait for such a delay; the next is answered 429. As many as a
+/// browser's connections to one host, and few enough that many at once guess no faster.
+pub const GUESSES_AT_ONCE: u32 = 8;
+
+/// User names whose failures are told apart in one network, so that a success forgives its own.
+pub const FAILURE_NAMES: usize = 8;
+
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 

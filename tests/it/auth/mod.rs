@@ -9,6 +9,7 @@ use crate::wire::{Response, UPGRADE, Wire, Ws};
 mod basic; // user and password
 mod client_cert; // names in certificates
 mod fail2ban; // the line that fail2ban reads
+mod guesses; // how fast passwords can be tried
 mod origin; // pages of other sites
 mod pages; // --web-auth, and the pass for browsers that send no password with a WebSocket
 
@@ -53,6 +54,7 @@ fn every_past_bug_has_its_test() {
     let sources = [
         include_str!("basic.rs"),
         include_str!("client_cert.rs"),
+        include_str!("guesses.rs"),
         include_str!("origin.rs"),
         include_str!("pages.rs"),
         include_str!("../proxies/accepted.rs"),
