@@ -142,7 +142,7 @@ impl Basic {
     ) -> Result<Admitted, Denied> {
         let denied = || Denied::challenge("no credentials");
         let passes = self.passes.as_ref().ok_or_else(denied)?;
-        if wants != Wants::WebSocket || !cookie::is_from_same_host(headers) {
+        if wants != Wants::WebSocket || !cookie::is_from_same_site(headers, visitor.secure) {
             return Err(denied());
         }
         let users = self.users();
