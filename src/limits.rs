@@ -185,6 +185,10 @@ pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
 
+/// Pairs in one element of a `Forwarded` header: the standard has four, and each is compared with
+/// those before it.
+pub const FORWARDED_PAIRS: usize = 16;
+
 /// Size of a whole PROXY header (version 2), with all that a proxy may add about TLS: a client's
 /// certificate is the largest. The standard's own are below 536 bytes.
 pub const PROXY_HEADER: usize = 4096;

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::limits;
 use crate::listener::Peer;
 
 /// What a proxy says of the one who asked it.
@@ -126,7 +127,7 @@ fn element(text: &str) -> Option<(Option<Element>, &str)> {
         let (name, behind) = token(rest)?;
         let (value, behind) = value(behind.strip_prefix('=')?)?;
         let name = name.to_ascii_lowercase();
-        if seen.contains(&name) {
+        if seen.contains(&name) || seen.len() == limits::FORWARDED_PAIRS {
             return None;
         }
         match name.as_str() {
@@ -297,6 +298,16 @@ mod tests {
         ] {
             assert_eq!(Node::loose(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_element_has_few_pairs() {
+        let line = |pairs: usize| {
+            let pairs: Vec<String> = (0..pairs).map(|n| format!("p{n}=x")).collect();
+            elements(&pairs.join(";"))
+        };
+        assert!(line(crate::limits::FORWARDED_PAIRS).is_some());
+        assert!(line(crate::limits::FORWARDED_PAIRS + 1).is_none());
     }
 
     fn quoted(text: &str) -> String {

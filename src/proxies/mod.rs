@@ -6,13 +6,14 @@
 //! for in what others send.
 
 mod forwarded;
+mod headers;
 mod trusted;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use hyper::StatusCode;
-use hyper::header::{FORWARDED, HeaderMap, HeaderName};
+use hyper::header::HeaderMap;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -24,10 +25,6 @@ use crate::log::Throttle;
 use crate::proxy_protocol::{self, Malformed, Says};
 use crate::refusal::Refusal;
 use crate::stream::Socket;
-use forwarded::{Node, elements};
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What the options say about proxies.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +39,8 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Proxies {
     options: Options,
-    complained: Throttle,
+    turned_away: Throttle,
+    refused: Throttle,
 }
 
 /// Who is at the other end of a connection, before it has asked for anything.
@@ -76,7 +74,8 @@ impl Proxies {
         }
         Self {
             options,
-            complained: Throttle::default(),
+            turned_away: Throttle::default(),
+            refused: Throttle::default(),
         }
     }
 
@@ -119,7 +118,7 @@ impl Proxies {
             // A load balancer's way to see that we live.
             Ok(None) => None,
             Err(error) => {
-                if let Some(more) = self.complained.pass() {
+                if let Some(more) = self.turned_away.pass() {
                     log::warn!("turned away client={peer}: {error}{more}");
                 }
                 None
@@ -141,117 +140,19 @@ impl Proxies {
         if !caller.trusted {
             return Ok(direct);
         }
-        self.named(headers)
+        headers::named(&self.options.trusted, headers)
             .map(|named| Client {
                 peer: named.peer.unwrap_or(direct.peer),
                 tls: named.tls.or(direct.tls),
             })
             .map_err(|fault| {
-                if let Some(more) = self.complained.pass() {
+                if let Some(more) = self.refused.pass() {
                     let peer = caller.peer;
                     log::warn!("refused a request by the proxy client={peer}: {fault}{more}");
                 }
                 Refusal::new(StatusCode::BAD_REQUEST, fault)
             })
     }
-
-    fn named(&self, headers: &HeaderMap) -> Result<Named, &'static str> {
-        let mut standard = Vec::new();
-        for line in headers.get_all(FORWARDED) {
-            let line = line.to_str().ok().and_then(elements);
-            standard.extend(line.ok_or("The Forwarded header is malformed")?);
-        }
-        let older: Vec<&[u8]> = items(headers, &X_FORWARDED_FOR).collect();
-        let by_standard = if standard.iter().any(|element| element.node.is_some()) {
-            // Who is left out is as good as hidden.
-            let nodes = standard
-                .iter()
-                .rev()
-                .map(|it| Some(it.node.unwrap_or(Node::Hidden)));
-            Some(
-                self.walk(nodes)
-                    .ok_or("The Forwarded header is malformed")?,
-            )
-        } else {
-            None
-        };
-        let by_older = if older.is_empty() {
-            None
-        } else {
-            let text = |item| std::str::from_utf8(item).ok();
-            let nodes = older.iter().rev().map(|item| Node::loose(text(item)?));
-            Some(
-                self.walk(nodes)
-                    .ok_or("The X-Forwarded-For header is malformed")?,
-            )
-        };
-        let peer = match (by_standard, by_older) {
-            (Some(one), Some(other)) if address(one) != address(other) => {
-                return Err("Forwarded and X-Forwarded-For name different clients");
-            }
-            (one, other) => one.or(other).flatten(),
-        };
-        let schemes = standard.iter().filter_map(|it| it.scheme.as_deref());
-        let schemes = schemes
-            .map(str::as_bytes)
-            .chain(items(headers, &X_FORWARDED_PROTO));
-        // Each step has to be inside TLS.
-        let tls = schemes.map(is_secure).reduce(|one, other| one && other);
-        Ok(Named {
-            peer: peer.and_then(Node::peer),
-            tls,
-        })
-    }
-
-    /// Goes from proxy to proxy, away from us, to the first that is not trusted: beyond it,
-    /// everything may be invented. `None` where somebody trusted wrote what is no address; the last
-    /// before one that is hidden stands for it.
-    #[expect(clippy::option_option, reason = "malformed and nobody are two things")]
-    fn walk(&self, nodes: impl Iterator<Item = Option<Node>>) -> Option<Option<Node>> {
-        let mut last = None;
-        for node in nodes {
-            match node? {
-                Node::Hidden => break,
-                node @ Node::Address(ip, _) => {
-                    last = Some(node);
-                    if !self.options.trusted.has_address(ip) {
-                        break;
-                    }
-                }
-            }
-        }
-        Some(last)
-    }
-}
-
-/// What headers say.
-struct Named {
-    peer: Option<Peer>,
-    tls: Option<bool>,
-}
-
-fn address(node: Option<Node>) -> Option<IpAddr> {
-    match node {
-        Some(Node::Address(ip, _)) => Some(ip),
-        Some(Node::Hidden) | None => None,
-    }
-}
-
-/// As a WebSocket's proxies say it, too.
-fn is_secure(scheme: &[u8]) -> bool {
-    scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"wss")
-}
-
-/// The items of a comma-separated header, over all of its lines, empty ones left out.
-fn items<'h>(
-    headers: &'h HeaderMap,
-    name: &HeaderName,
-) -> impl Iterator<Item = &'h [u8]> + use<'h> {
-    let lines = headers.get_all(name).into_iter();
-    let items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    items
-        .map(<[u8]>::trim_ascii)
-        .filter(|item| !item.is_empty())
 }
 
 /// Takes a PROXY header off a connection, and not a byte more. `None` when the connection ends

@@ -136,6 +136,34 @@ fn tls_is_believed_where_each_step_has_it() {
         (&[(SCHEME, "https, http")], Some(false)),
         (&[(SCHEME, "http"), (SCHEME, "https")], Some(false)),
         (&[(STANDARD, "for=192.0.2.1;proto=https")], Some(true)),
+        // Between proxies there may be none, and beyond the client anything.
+        (
+            &[(
+                STANDARD,
+                "for=192.0.2.1;proto=https, for=10.0.0.2;proto=http",
+            )],
+            Some(true),
+        ),
+        (
+            &[(
+                STANDARD,
+                "for=198.51.100.9;proto=https, for=192.0.2.1;proto=http",
+            )],
+            Some(false),
+        ),
+        (
+            &[(STANDARD, "for=198.51.100.9;proto=https, for=192.0.2.1")],
+            None,
+        ),
+        (
+            &[(STANDARD, "for=unknown;proto=https, for=10.0.0.2")],
+            Some(true),
+        ),
+        (
+            &[(STANDARD, "proto=https"), (OLDER, "192.0.2.1")],
+            Some(true),
+        ),
+        (&[(STANDARD, "proto=http, proto=https")], Some(false)),
         (
             &[(STANDARD, "for=192.0.2.1;proto=https"), (SCHEME, "http")],
             Some(false),

@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use super::{bridge, record};
+use crate::backend;
+use crate::bridge::Bridge;
 use crate::real::succeeds;
 use crate::tls::{Authority, text};
 use crate::wire::{UPGRADE, Wire, Ws};
@@ -152,8 +154,47 @@ fn a_named_client_has_its_share_from_its_first_byte() {
 }
 
 #[test]
+fn it_may_come_by_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("bridge");
+    let target = backend::echo().to_string();
+    let bridge = Bridge::start(&[
+        "--unix-listen",
+        text(&socket),
+        "--trusted-proxy=unix",
+        "--accept-proxy-protocol",
+        &target,
+    ]);
+    let mut wire = Wire::connect_unix(&socket);
+    wire.send(LINE);
+    Ws::upgrade(wire).expect_echo("hello");
+    let record = record(&bridge);
+    assert!(record.contains(" client=[2001:db8::1]:4711 "), "{record}");
+}
+
+/// A place that is taken is told behind the header, in what comes there.
+#[test]
+fn one_too_many_is_told_behind_it() {
+    let ca = Authority::new();
+    let pair = ca.here();
+    let limit = ["--max-connections=1"];
+    let bridge = bridge(&[&pair.options()[..], &ACCEPT, &limit].concat());
+    let connect = |header| {
+        let mut wire = Wire::connect(bridge.addr());
+        wire.send(header);
+        wire
+    };
+    let mut first = Ws::upgrade(connect(BINARY));
+    assert_eq!(connect(LINE).request(UPGRADE).status, 503);
+    let mut tls = connect(LINE);
+    tls.send(b"\x16\x03\x01");
+    assert_eq!(tls.rest(), [21, 3, 1, 0, 2, 2, 80]);
+    first.expect_echo("undisturbed");
+}
+
+#[test]
 fn it_takes_somebody_to_trust() {
-    let bridge = crate::bridge::Bridge::spawn(&["--accept-proxy-protocol", "{port}", "h:1"]);
+    let bridge = Bridge::spawn(&["--accept-proxy-protocol", "{port}", "h:1"]);
     assert_eq!(bridge.wait().code(), Some(2));
     assert!(bridge.stderr().contains("--trusted-proxy"), "{bridge:?}");
 }

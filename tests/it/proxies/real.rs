@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{bridge, record};
 use crate::bridge::{Bridge, free_port};
 use crate::process::Process;
-use crate::tls::{Authority, text};
+use crate::tls::{Authority, Dialer, text};
 use crate::wire::{Frame, UPGRADE, Wire, Ws};
 
 const README: &str = include_str!("../../../README.md");
@@ -152,12 +152,34 @@ fn haproxy_before_us_with_the_proxy_protocol() {
             "{send}: {record}"
         );
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut secure = crate::tls::Dialer::new(&ca)
-            .name("localhost")
-            .dial(to)
-            .unwrap();
+        let mut secure = Dialer::new(&ca).name("localhost").dial(to).unwrap();
         assert_eq!(secure.wire.request(UPGRADE).status, 101, "{send}");
     }
+}
+
+/// HAProxy ends TLS, and says so.
+#[test]
+fn haproxy_before_us_with_tls_of_its_own() {
+    let ca = Authority::new();
+    let pair = ca.here();
+    let both = ca.join("both.pem", &[&pair.certificate, &pair.key]);
+    let accept = [
+        "--trusted-proxy=127.0.0.1",
+        "--accept-proxy-protocol",
+        "--ssl-only",
+    ];
+    let bridge = bridge(&[&pair.options()[..], &accept].concat());
+    let (secure, plain) = (free_port(), free_port());
+    let (_haproxy, _folder) = haproxy(&format!(
+        "listen desk\n  mode tcp\n  bind 127.0.0.1:{secure} ssl crt {}\n  \
+         bind 127.0.0.1:{plain}\n  server bridge {} send-proxy-v2-ssl",
+        text(&both),
+        bridge.addr()
+    ));
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, secure));
+    let mut inside = Dialer::new(&ca).name("localhost").dial(to).unwrap();
+    assert_eq!(inside.wire.request(UPGRADE).status, 101);
+    assert_eq!(from_elsewhere(plain).request(UPGRADE).status, 403);
 }
 
 /// What an HTTP server behind a bridge answers to a request through a WebSocket.
