@@ -60,7 +60,8 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     if let Err(full) = seat.belongs_to(owner) {
         drop(seat);
         let refusing = refuse(socket, context.tls.is_some());
-        return context.turned_away.tell(&caller.peer, full, refusing).await;
+        let telling = context.turned_away.tell(&caller.peer, full, refusing);
+        return Box::pin(telling).await;
     }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
