@@ -252,7 +252,7 @@ pub struct Options {
 
     /// Expect a PROXY header, version 1 or 2, at the begin of each connection of a --trusted-proxy
     #[arg(long, env = "WEBSOCKIFY_ACCEPT_PROXY_PROTOCOL", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new(), requires = "trusted_proxy")]
+          value_parser = BoolishValueParser::new())]
     pub accept_proxy_protocol: bool,
 
     /// Begin each connection to the target with a PROXY header, v1 or v2, that names the client

@@ -77,6 +77,7 @@ impl Reception<'_> {
             cookie: admitted.cookie,
         })
     }
+
     fn no_room(&self, client: &Peer, full: Full) -> Refusal {
         self.turned_away.log(client, full);
         let status = StatusCode::SERVICE_UNAVAILABLE;

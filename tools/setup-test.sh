@@ -29,7 +29,7 @@ want npm npm
 want systemd-socket-activate systemd
 # Proxies before and behind the bridge.
 want /usr/sbin/haproxy haproxy
-want /usr/sbin/nginx nginx-light
+want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
 want openssl openssl
 want shellcheck shellcheck

@@ -442,6 +442,7 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
+            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
             ("--demo --proxy-protocol v1", "a target that expects it"),
             (
                 "--trusted-proxy 10.0.0.1/8 6080 h:1",

@@ -7,8 +7,15 @@ use crate::proxy_protocol::ProxyVersion;
 
 /// Whom we believe.
 pub(super) fn trusted(options: &Options) -> Result<proxies::Options, Failure> {
+    let trusted = Trusted::parse(&options.trusted_proxy).map_err(Failure::usage)?;
+    // Not by the parser's own means: a variable that says 0 would need it, too.
+    if options.accept_proxy_protocol && trusted.is_empty() {
+        return Err(Failure::usage(
+            "--accept-proxy-protocol needs --trusted-proxy: nobody else may say who a client is",
+        ));
+    }
     Ok(proxies::Options {
-        trusted: Trusted::parse(&options.trusted_proxy).map_err(Failure::usage)?,
+        trusted,
         accept_header: options.accept_proxy_protocol,
     })
 }
