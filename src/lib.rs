@@ -9,7 +9,7 @@
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
-//! - [`auth`]: who may
+//! - [`auth`]: who may, sometimes by asking a [`helper`]
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
@@ -24,6 +24,7 @@ pub mod config;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod helper;
 pub mod http;
 pub mod limits;
 pub mod listener;

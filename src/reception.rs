@@ -7,6 +7,7 @@ use hyper::{Request, StatusCode};
 use crate::auth::{Door, Visitor, Wants};
 use crate::refusal::Refusal;
 use crate::server::census::Seat;
+use crate::target::Target;
 
 /// Receives one client's requests.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Reception<'c> {
     pub visitor: Visitor,
     /// What it holds of the server's limits.
     pub seat: &'c Seat,
+    /// Where sessions go.
+    pub target: &'c Target,
 }
 
 /// A client gets what it asked for.
@@ -34,7 +37,10 @@ impl Reception<'_> {
     /// # Errors
     /// The answer for a client that does not get what it wants.
     pub async fn receive(&self, request: &Request<()>, wants: Wants) -> Result<Welcome, Refusal> {
-        let admitted = self.door.judge(&self.visitor, request, wants).await?;
+        let admitted = self
+            .door
+            .judge(&self.visitor, request, wants, Some(self.target))
+            .await?;
         if wants == Wants::WebSocket && !self.seat.begin_session() {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Refusal::new(status, "No further session"));

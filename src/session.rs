@@ -57,6 +57,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
             certificate: stream.peer_names(),
         },
         seat: &seat,
+        target: &context.target,
     };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
     let conversation = Box::pin(http::converse(

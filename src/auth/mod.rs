@@ -1,12 +1,13 @@
 //! The door: who may come in, asked before a WebSocket is promised and, with `--web-auth`, before
 //! a file is shown.
 //!
-//! Each plugin has a file; [`options`] lists them. [`htpasswd`] and [`users`] know passwords,
+//! Each plugin has a file; [`options`] lists them. [`exec`] asks a program. [`htpasswd`] and [`users`] know passwords,
 //! [`cookie`] gives passes, [`slow`] delays guessing, [`seal`] is the keyed hash under them all.
 
 mod basic;
 mod client_cert;
 mod cookie;
+mod exec;
 mod htpasswd;
 mod options;
 mod origin;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hyper::Request;
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 pub use client_cert::Listed;
@@ -28,10 +30,13 @@ pub use users::Source;
 pub use verdict::Admitted;
 
 use crate::error::Failure;
+use crate::helper::Running;
 use crate::listener::Peer;
 use crate::refusal::Refusal;
+use crate::target::Target;
 use crate::tls::peer::Names;
 use basic::Basic;
+use exec::{Exec, Stage};
 use slow::Slow;
 use users::Users;
 use verdict::Denied;
@@ -70,10 +75,16 @@ enum Ready {
     Basic(Box<Basic>),
     Origin(Origins),
     Certificate(Listed),
+    Exec(Exec),
 }
 
-/// What a reload has read.
-pub struct Renewed(Vec<Option<Users>>);
+/// What a reload has read and started.
+pub struct Renewed(Vec<Option<New>>);
+
+enum New {
+    Users(Users),
+    Helper(Running),
+}
 
 impl Door {
     /// Reads everything that the options name.
@@ -88,6 +99,7 @@ impl Door {
                 .map_err(Failure::start),
             Plugin::ExpectOrigin(origins) => Ok(Ready::Origin(origins)),
             Plugin::ClientCertCnAuth(listed) => Ok(Ready::Certificate(listed)),
+            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
         };
         Ok(Self {
             plugins: options
@@ -106,13 +118,40 @@ impl Door {
         self.plugins.iter().filter_map(Ready::file).collect()
     }
 
-    /// Reads those files anew; blocks, and changes nothing yet.
+    /// Starts the helpers that it asks.
     ///
     /// # Errors
-    /// One sentence with the file and the line.
+    /// One sentence with the program.
+    pub async fn start(&self) -> Result<(), Failure> {
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                exec.start().await.map_err(Failure::start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends them; returns when they are gone.
+    pub async fn stop(&self) {
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                exec.stop().await;
+            }
+        }
+    }
+
+    /// Reads those files anew and starts helpers beside those that run; blocks, and changes
+    /// nothing yet.
+    ///
+    /// # Errors
+    /// One sentence with the file and the line, or the program.
     pub fn read(&self) -> Result<Renewed, String> {
         let read = |plugin: &Ready| match plugin {
-            Ready::Basic(basic) => basic.read().map(Some),
+            Ready::Basic(basic) => basic.read().map(New::Users).map(Some),
+            Ready::Exec(exec) => {
+                let started = Handle::current().block_on(exec.another());
+                started.map(New::Helper).map(Some)
+            }
             Ready::Origin(_) | Ready::Certificate(_) => Ok(None),
         };
         self.plugins
@@ -124,14 +163,17 @@ impl Door {
 
     /// Goes by what [`Door::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        for (plugin, users) in self.plugins.iter().zip(renewed.0) {
-            if let (Ready::Basic(basic), Some(users)) = (plugin, users) {
-                basic.renew(users);
+        for (plugin, new) in self.plugins.iter().zip(renewed.0) {
+            match (plugin, new) {
+                (Ready::Basic(basic), Some(New::Users(users))) => basic.renew(users),
+                (Ready::Exec(exec), Some(New::Helper(running))) => exec.replace(running),
+                _ => {}
             }
         }
     }
 
-    /// Judges one request. A refusal has been logged when this returns.
+    /// Judges one request. `target` is where it leads, if that is known before a token is looked
+    /// up. A refusal has been logged when this returns.
     ///
     /// # Errors
     /// The answer for a client that is not let in.
@@ -140,6 +182,7 @@ impl Door {
         visitor: &Visitor,
         request: &Request<()>,
         wants: Wants,
+        target: Option<&Target>,
     ) -> Result<Admitted, Refusal> {
         let mut admitted = Admitted::default();
         if self.plugins.is_empty() || (wants == Wants::Page && !self.pages) {
@@ -148,19 +191,49 @@ impl Door {
         let from = visitor.peer.ip();
         sleep(self.slow.delay(from, Instant::now())).await;
         for plugin in &self.plugins {
-            let judged = plugin.judge(visitor, request, wants).await;
-            let judged = judged.map_err(|denied| {
-                denied.log(&visitor.peer, plugin.name());
-                if denied.is_guess() {
-                    self.slow.failed(from, Instant::now());
-                }
-                denied.answer()
-            })?;
+            let judged = plugin.judge(visitor, request, wants, target).await;
+            let judged = judged.map_err(|denied| self.turn_away(denied, visitor, plugin))?;
             admitted.identity = admitted.identity.or(judged.identity);
             admitted.cookie = admitted.cookie.or(judged.cookie);
         }
-        self.slow.succeeded(from);
+        // Otherwise the last word is authorise's.
+        if target.is_some() || wants == Wants::Page {
+            self.slow.succeeded(from);
+        }
         Ok(admitted)
+    }
+
+    /// Judges whether who was let in may reach the `target` that its token led to. A refusal has
+    /// been logged when this returns.
+    ///
+    /// # Errors
+    /// The answer for a client that may not.
+    pub async fn authorise(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+        target: &Target,
+    ) -> Result<Admitted, Refusal> {
+        let mut admitted = Admitted::default();
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                let asked = (Wants::WebSocket, Stage::Authorize, Some(target));
+                let judged = exec.judge(visitor, request, asked).await;
+                let judged = judged.map_err(|denied| self.turn_away(denied, visitor, plugin))?;
+                admitted.identity = admitted.identity.or(judged.identity);
+            }
+        }
+        self.slow.succeeded(visitor.peer.ip());
+        Ok(admitted)
+    }
+
+    /// Records a refusal, and counts it where it may have been a guess.
+    fn turn_away(&self, denied: Denied, visitor: &Visitor, plugin: &Ready) -> Refusal {
+        denied.log(&visitor.peer, plugin.name());
+        if denied.is_guess() {
+            self.slow.failed(visitor.peer.ip(), Instant::now());
+        }
+        denied.answer()
     }
 }
 
@@ -168,7 +241,7 @@ impl Ready {
     fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Basic(basic) => basic.source().file(),
-            Self::Origin(_) | Self::Certificate(_) => None,
+            Self::Origin(_) | Self::Certificate(_) | Self::Exec(_) => None,
         }
     }
 
@@ -177,6 +250,7 @@ impl Ready {
             Self::Basic(_) => "BasicHTTPAuth",
             Self::Origin(_) => "ExpectOrigin",
             Self::Certificate(_) => "ClientCertCNAuth",
+            Self::Exec(_) => "Exec",
         }
     }
 
@@ -185,6 +259,7 @@ impl Ready {
         visitor: &Visitor,
         request: &Request<()>,
         wants: Wants,
+        target: Option<&Target>,
     ) -> Result<Admitted, Denied> {
         let headers = request.headers();
         match self {
@@ -199,6 +274,10 @@ impl Ready {
                     identity: Some(name.into()),
                     cookie: None,
                 })
+            }
+            Self::Exec(exec) => {
+                let asked = (wants, Stage::Authenticate, target);
+                exec.judge(visitor, request, asked).await
             }
         }
     }

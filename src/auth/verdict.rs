@@ -34,7 +34,7 @@ impl Denied {
         Self::new(reason, Refusal::new(StatusCode::FORBIDDEN, text))
     }
 
-    fn new(reason: &'static str, answer: Refusal) -> Self {
+    pub(super) fn new(reason: &'static str, answer: Refusal) -> Self {
         Self {
             answer,
             reason,
@@ -57,6 +57,13 @@ impl Denied {
         let text = "Too many log-ins at once";
         let answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, "5");
         Self::new("too many log-ins at once", answer)
+    }
+
+    /// The same, where it may last.
+    pub(super) fn unavailable(reason: &'static str) -> Self {
+        let text = "Log-in is not available at the moment";
+        let answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, "10");
+        Self::new(reason, answer)
     }
 
     pub(super) fn about(self, name: &'static str, text: String) -> Self {

@@ -83,6 +83,10 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    tokio::select! {
+        started = hall.context.door.start() => started?,
+        () = signals.next() => return Ok(()),
+    }
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -151,6 +155,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
+    hall.context.door.stop().await;
     Ok(())
 }
 
