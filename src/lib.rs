@@ -10,7 +10,8 @@
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
-//! - [`target`]: where it wants to go
+//! - [`token`]: where a token leads: a [`route`]
+//! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
@@ -32,13 +33,16 @@ pub mod network;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod route;
 pub mod server;
 pub mod session;
+pub mod slow;
 pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
 pub mod tls;
+pub mod token;
 pub mod websocket;
 
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 //! a file is shown.
 //!
 //! Each plugin has a file; [`options`] lists them. [`htpasswd`] and [`users`] know passwords,
-//! [`cookie`] gives passes, [`slow`] delays guessing, [`seal`] is the keyed hash under them all.
+//! [`cookie`] gives passes, [`slow`](crate::slow) delays guessing, [`seal`] is the keyed hash under them all.
 
 mod basic;
 mod client_cert;
@@ -11,7 +11,6 @@ mod htpasswd;
 mod options;
 mod origin;
 mod seal;
-mod slow;
 mod users;
 mod verdict;
 
@@ -30,9 +29,9 @@ pub use verdict::Admitted;
 use crate::error::Failure;
 use crate::listener::Peer;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
 use crate::tls::peer::Names;
 use basic::Basic;
-use slow::Slow;
 use users::Users;
 use verdict::Denied;
 
