@@ -17,6 +17,7 @@ use crate::error::Failure;
 const USAGE: &str = "\
 websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
+       websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
        websockify --demo [SOURCE_PORT]";
 
@@ -243,6 +244,34 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub web_auth: bool,
 
+    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile or
+    /// ReadOnlyTokenFile; takes the place of a target
+    #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
+    pub token_plugin: Option<String>,
+
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such files
+    #[arg(
+        long,
+        value_name = "ARG",
+        env = "WEBSOCKIFY_TOKEN_SOURCE",
+        hide_env_values = true
+    )]
+    pub token_source: Option<String>,
+
+    /// Take the name in the Host header, without a port, for the token
+    #[arg(long, env = "WEBSOCKIFY_HOST_TOKEN", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub host_token: bool,
+
+    /// Where in a request its token is: query (?token=…), path (its last part), host or
+    /// header:NAME; default is query
+    #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
+    pub token_from: Option<String>,
+
+    /// The same as --token-plugin=TokenFile --token-source=FILE
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]
+    pub target_config: Option<String>,
+
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -302,21 +331,19 @@ pub struct Typed {
     pub inetd: bool,
     /// See [`Options::demo`].
     pub demo: bool,
+    /// See [`Options::token_plugin`] and [`Options::target_config`].
+    pub tokens: bool,
 }
 
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
 /// administrator who asked for TLS must not get a plain port.
 const NOT_IN_THIS_BUILD: &[&str] = &[
     "daemon",
-    "host-token",
     "legacy-syslog",
     "libserver",
     "log-file",
     "record",
     "syslog",
-    "target-config",
-    "token-plugin",
-    "token-source",
     "wrap-mode",
 ];
 
@@ -329,6 +356,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "file-only",
     "heartbeat",
     "help",
+    "host-token",
     "idle-timeout",
     "inetd",
     "key",
@@ -339,7 +367,10 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "ssl-only",
     "ssl-target",
     "ssl-version",
+    "target-config",
     "timeout",
+    "token-plugin",
+    "token-source",
     "traffic",
     "unix-listen",
     "unix-listen-mode",
@@ -399,6 +430,7 @@ fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
         unix_target: typed("unix_target"),
         inetd: typed("inetd"),
         demo: typed("demo"),
+        tokens: typed("token_plugin") || typed("target_config"),
     };
     Ok(options)
 }

@@ -9,8 +9,10 @@
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
-//! - [`auth`]: who may, sometimes by asking a [`helper`]
-//! - [`target`]: where it wants to go
+//! - [`auth`]: who may
+//! - [`token`]: where a token leads: a [`route`]
+//! - [`helper`]: a program that either of them asks
+//! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
@@ -33,13 +35,16 @@ pub mod network;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod route;
 pub mod server;
 pub mod session;
+pub mod slow;
 pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
 pub mod tls;
+pub mod token;
 pub mod websocket;
 
 use std::ffi::OsString;

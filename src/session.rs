@@ -11,13 +11,14 @@ use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
-use crate::reception::Reception;
+use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
+use crate::route::Route;
 use crate::server::census::Seat;
 use crate::stream::Stream;
-use crate::target::Target;
 use crate::tls::Tls;
 use crate::tls::client::Client;
+use crate::token::Guide;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -29,9 +30,11 @@ pub struct Context {
     /// What is answered over HTTP.
     pub site: Site,
     /// Where sessions go.
-    pub target: Target,
-    /// TLS towards the target.
+    pub guide: Guide,
+    /// TLS towards targets; always there where a token may ask for it.
     pub target_tls: Option<Client>,
+    /// Whether TLS is spoken to targets of which nothing else is said.
+    pub ssl_target: bool,
     /// How they are relayed.
     pub settings: Settings,
     /// Given when the server ends.
@@ -51,13 +54,13 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     let Some(stream) = stream else { return };
     let reception = Reception {
         door: &context.door,
+        guide: &context.guide,
         visitor: Visitor {
             peer,
             secure: matches!(stream, Stream::Tls(_)),
             certificate: stream.peer_names(),
         },
         seat: &seat,
-        target: &context.target,
     };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
     let conversation = Box::pin(http::converse(
@@ -71,26 +74,32 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
-    let relay = match Box::pin(reach(&context, &peer)).await {
+    let Welcome { identity, route } = client.welcome;
+    let relay = match Box::pin(reach(&context, &route, &peer)).await {
         Ok(target) => Relay::new(client.stream, client.early, target, context.settings),
         Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
     };
     let summary: Summary = relay.run(drain.clone()).await;
-    let identity = client.welcome.identity;
-    summary.log(&peer, identity.as_deref(), &context.target);
+    summary.log(&peer, identity.as_deref(), &route);
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have
 /// sent something already.
-async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Refused> {
+async fn reach(
+    context: &Context,
+    route: &Route,
+    peer: &impl fmt::Display,
+) -> Result<Stream, Refused> {
+    let asked = route.tls.unwrap_or(context.ssl_target);
+    let tls = context.target_tls.as_ref().filter(|_| asked);
     let mut drain = context.drain.clone();
     let told_long_ago = async {
         drain.told().await;
         sleep(limits::CLOSE_TIME).await;
     };
     tokio::select! {
-        reached = context.target.connect(context.target_tls.as_ref()) => reached.map_err(|error| {
-            log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
+        reached = route.target.connect(tls) => reached.map_err(|error| {
+            log::warn!("cannot connect to {route} for client={peer}: {error}");
             Refused::Unreachable
         }),
         () = told_long_ago => Err(Refused::Shutdown),

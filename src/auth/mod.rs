@@ -1,8 +1,9 @@
 //! The door: who may come in, asked before a WebSocket is promised and, with `--web-auth`, before
 //! a file is shown.
 //!
-//! Each plugin has a file; [`options`] lists them. [`exec`] asks a program. [`htpasswd`] and [`users`] know passwords,
-//! [`cookie`] gives passes, [`slow`] delays guessing, [`seal`] is the keyed hash under them all.
+//! Each plugin has a file; [`options`] lists them. [`exec`] asks a program. [`htpasswd`] and
+//! [`users`] know passwords, [`cookie`] gives passes, [`slow`](crate::slow) delays guessing,
+//! [`seal`] is the keyed hash under them all.
 
 mod basic;
 mod client_cert;
@@ -12,7 +13,6 @@ mod htpasswd;
 mod options;
 mod origin;
 mod seal;
-mod slow;
 mod users;
 mod verdict;
 
@@ -33,11 +33,11 @@ use crate::error::Failure;
 use crate::helper::Running;
 use crate::listener::Peer;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
 use crate::target::Target;
 use crate::tls::peer::Names;
 use basic::Basic;
 use exec::{Exec, Stage};
-use slow::Slow;
 use users::Users;
 use verdict::Denied;
 

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use crate::log::escape::Escaped;
 
 /// A program and its arguments.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     words: Vec<String>,
 }

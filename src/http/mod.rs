@@ -27,7 +27,6 @@ use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::auth::Wants;
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
@@ -63,7 +62,7 @@ pub struct Upgraded {
     pub stream: Stream,
     /// Bytes that were read with the request.
     pub early: Bytes,
-    /// Who it is.
+    /// Who it is, and where it goes.
     pub welcome: Welcome,
 }
 
@@ -169,7 +168,7 @@ impl Site {
             Ok(response) => response,
             Err(refusal) => return nobody(refused(refusal)),
         };
-        let welcome = match reception.receive(request, Wants::WebSocket).await {
+        let welcome = match reception.receive(request).await {
             Ok(welcome) => welcome,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -191,8 +190,8 @@ impl Site {
         if !reads {
             return nobody(refused(method_not_allowed("GET, HEAD")));
         }
-        let welcome = match reception.receive(request, Wants::Page).await {
-            Ok(welcome) => welcome,
+        let admitted = match reception.receive_reader(request).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return nobody(refused(refusal)),
         };
         let mut response = match (&self.files, self.page) {
@@ -200,10 +199,10 @@ impl Site {
             (None, Some(page)) if path == "/" => html(page),
             (None, _) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
-        if let Some(cookie) = welcome.cookie {
+        if let Some(cookie) = admitted.cookie {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
-        (response, welcome.identity)
+        (response, admitted.identity)
     }
 }
 

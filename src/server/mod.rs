@@ -27,6 +27,7 @@ use crate::session::Context;
 use crate::systemd::notify;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::token::{self, Guide};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
@@ -38,6 +39,8 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    /// None for the demo, which brings its own target.
+    guide: Option<Guide>,
     stamp: Stamp,
 }
 
@@ -49,6 +52,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
+    let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
     let material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
@@ -56,6 +60,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
+        guide: config.to.map(Guide::load).transpose()?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -76,15 +81,20 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, service.target.is_none()),
+        affordable(service.max_connections, material.guide.is_none()),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
     tokio::select! {
-        started = hall.context.door.start() => started?,
+        started = starting => started?,
         () = signals.next() => return Ok(()),
     }
     let mut listeners = Vec::new();
@@ -101,7 +111,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
             }
         }
     }
-    log::info!("bridging to {}", hall.context.target);
+    log::info!("bridging to {}", hall.context.guide);
     let status = hall.status();
     notify::ready(&status);
 
@@ -155,7 +165,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
-    hall.context.door.stop().await;
+    tokio::join!(door.stop(), guide.stop());
     Ok(())
 }
 
@@ -163,15 +173,19 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
     Ok(Context {
         site: Site {
             files: material.files,
-            page: service.target.is_none().then_some(demo::PAGE),
+            page: material.guide.is_none().then_some(demo::PAGE),
             tls_only: material.tls.as_ref().is_some_and(Tls::only),
             health_path: service.health_path,
             subprotocols: service.subprotocols,
         },
         tls: material.tls,
         door: material.door,
-        target: service.target.map_or_else(demo::start_target, Ok)?,
+        guide: match material.guide {
+            Some(guide) => guide,
+            None => Guide::to(demo::start_target()?),
+        },
         target_tls: material.target_tls,
+        ssl_target: service.ssl_target,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

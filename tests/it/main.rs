@@ -31,4 +31,5 @@ mod process; // a child's output, notices and end, as events that a test waits f
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
+mod tokens; // where to, by token
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

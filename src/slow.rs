@@ -1,4 +1,4 @@
-//! Who has guessed wrong waits for the next answer.
+//! Who has guessed wrong, a password or a token, waits for the next answer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::network::network;
 
 /// Failures of late, by network.
 #[derive(Debug, Default)]
-pub(super) struct Slow(Mutex<HashMap<IpAddr, Failures>>);
+pub struct Slow(Mutex<HashMap<IpAddr, Failures>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -37,7 +37,7 @@ impl Failures {
 impl Slow {
     /// How long the next answer to `from` is to take. It is the same for a right password: who is
     /// guessing must not learn from a quick answer that it was right.
-    pub(super) fn delay(&self, from: Option<IpAddr>, now: Instant) -> Duration {
+    pub fn delay(&self, from: Option<IpAddr>, now: Instant) -> Duration {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counted(from)
             .and_then(|from| known.get(&from))
@@ -45,7 +45,8 @@ impl Slow {
             .map_or(Duration::ZERO, |failures| failures.delay())
     }
 
-    pub(super) fn failed(&self, from: Option<IpAddr>, now: Instant) {
+    /// `from` has guessed wrong once more.
+    pub fn failed(&self, from: Option<IpAddr>, now: Instant) {
         let Some(from) = counted(from) else { return };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= limits::FAILURES_KNOWN && !known.contains_key(&from) {
@@ -68,7 +69,8 @@ impl Slow {
         failures.last = now;
     }
 
-    pub(super) fn succeeded(&self, from: Option<IpAddr>) {
+    /// `from` was right: what it did wrong before is forgiven.
+    pub fn succeeded(&self, from: Option<IpAddr>) {
         if let Some(from) = counted(from) {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.remove(&from);

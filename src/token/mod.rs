@@ -1,0 +1,252 @@
+//! The guide: where a session goes, by a token where there is more than one target.
+//!
+//! A plugin takes a token's text and knows nothing of requests: those are [`asking`]'s. Each has a
+//! file; [`options`] lists them.
+
+mod asking;
+mod exec;
+mod options;
+mod table;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hyper::Request;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+pub use asking::From;
+pub use options::{Options, Plugin, Tokens};
+
+use crate::error::Failure;
+use crate::helper::Running;
+use crate::listener::Peer;
+use crate::route::Route;
+use crate::slow::Slow;
+use crate::target::Target;
+use exec::Exec;
+use table::Table;
+
+/// Knows the way of every session.
+#[derive(Debug)]
+pub struct Guide(Way);
+
+#[derive(Debug)]
+enum Way {
+    One(Route),
+    Tokens(Box<Many>),
+}
+
+#[derive(Debug)]
+struct Many {
+    plugin: Ready,
+    from: From,
+    slow: Slow,
+}
+
+/// A plugin, ready to look tokens up.
+#[derive(Debug)]
+enum Ready {
+    File(Table),
+    Exec(Exec),
+}
+
+/// What a reload has read or started.
+pub struct Renewed(Option<New>);
+
+enum New {
+    Entries(table::Entries),
+    Helper(Running),
+}
+
+/// The source of tokens could not be asked. The text is for the log, and holds no token.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(pub String);
+
+/// There is no way for a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Its request has no token.
+    NoToken,
+    /// Its token stands for nothing.
+    Unknown,
+    /// Nobody knows: the source of tokens could not be asked.
+    Unavailable,
+}
+
+impl Guide {
+    /// Reads everything that the options name.
+    ///
+    /// # Errors
+    /// One sentence with the file.
+    pub fn load(options: Options) -> Result<Self, Failure> {
+        let tokens = match options {
+            Options::Target(target) => return Ok(Self::to(target)),
+            Options::Tokens(tokens) => *tokens,
+        };
+        let plugin = match tokens.plugin {
+            Plugin::TokenFile(path) => Table::load(path).map(Ready::File),
+            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
+        };
+        Ok(Self(Way::Tokens(Box::new(Many {
+            plugin: plugin.map_err(Failure::start)?,
+            from: tokens.from,
+            slow: Slow::default(),
+        }))))
+    }
+
+    /// Knows one target.
+    #[must_use]
+    pub fn to(target: Target) -> Self {
+        Self(Way::One(Route::to(target)))
+    }
+
+    /// The only target, if there is only one.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match &self.0 {
+            Way::One(route) => Some(&route.target),
+            Way::Tokens(_) => None,
+        }
+    }
+
+    /// Starts the helper that it asks.
+    ///
+    /// # Errors
+    /// One sentence with the program.
+    pub async fn start(&self) -> Result<(), Failure> {
+        match self.helper() {
+            Some(exec) => exec.start().await.map_err(Failure::start),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends it; returns when it is gone.
+    pub async fn stop(&self) {
+        if let Some(exec) = self.helper() {
+            exec.stop().await;
+        }
+    }
+
+    fn helper(&self) -> Option<&Exec> {
+        match &self.0 {
+            Way::Tokens(many) => match &many.plugin {
+                Ready::Exec(exec) => Some(exec),
+                Ready::File(_) => None,
+            },
+            Way::One(_) => None,
+        }
+    }
+
+    /// Every file that matters to it, to notice when one changes.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.0 {
+            Way::One(_) => Vec::new(),
+            Way::Tokens(many) => many.plugin.files(),
+        }
+    }
+
+    /// Reads those files anew, or starts a helper beside the one that runs; blocks, and changes
+    /// nothing yet.
+    ///
+    /// # Errors
+    /// One sentence with the file or the program.
+    pub fn read(&self) -> Result<Renewed, String> {
+        match &self.0 {
+            Way::One(_) => Ok(Renewed(None)),
+            Way::Tokens(many) => match &many.plugin {
+                Ready::File(table) => table.read().map(New::Entries),
+                Ready::Exec(exec) => {
+                    let started = Handle::current().block_on(exec.another());
+                    started.map(New::Helper)
+                }
+            }
+            .map(|new| Renewed(Some(new))),
+        }
+    }
+
+    /// Goes by what [`Guide::read`] has read from now on.
+    pub fn renew(&self, renewed: Renewed) {
+        if let (Way::Tokens(many), Some(new)) = (&self.0, renewed.0) {
+            match (&many.plugin, new) {
+                (Ready::File(table), New::Entries(entries)) => table.renew(entries),
+                (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
+                _ => {}
+            }
+        }
+    }
+
+    /// Finds the way that a request asks for. A client without one has been logged when this
+    /// returns.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
+        match &self.0 {
+            Way::One(route) => Ok(route.clone()),
+            Way::Tokens(many) => many.find(peer, request).await,
+        }
+    }
+}
+
+impl Many {
+    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
+        let name = self.plugin.name();
+        let lost = |lost: Lost, fault: &dyn fmt::Display| {
+            log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
+            lost
+        };
+        let token = self
+            .from
+            .token(request)
+            .ok_or_else(|| lost(Lost::NoToken, &"no token"))?;
+        // As long for a right token as for a wrong one: who guesses must not learn from a quick
+        // answer that it was right.
+        sleep(self.slow.delay(peer.ip(), Instant::now())).await;
+        match self.plugin.look_up(&token).await {
+            Ok(Some(route)) => Ok(route),
+            Ok(None) => {
+                // And no right one makes up for it: who has a token of one's own may not guess
+                // the others'.
+                self.slow.failed(peer.ip(), Instant::now());
+                Err(lost(Lost::Unknown, &"unknown token"))
+            }
+            Err(fault) => Err(lost(Lost::Unavailable, &fault)),
+        }
+    }
+}
+
+impl Ready {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::File(_) => "TokenFile",
+            Self::Exec(_) => "Exec",
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(table) => vec![table.path().to_owned()],
+            Self::Exec(_) => Vec::new(),
+        }
+    }
+
+    async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
+        match self {
+            Self::File(table) => Ok(table.look_up(token)),
+            Self::Exec(exec) => exec.look_up(token).await,
+        }
+    }
+}
+
+impl fmt::Display for Guide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Way::One(route) => route.fmt(f),
+            Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
+        }
+    }
+}
