@@ -50,6 +50,10 @@ def do(question):
         answer(question, allow=False, status=int(what))
     elif what == "echo":
         answer(question, allow=False, message=json.dumps({**question, "headers": headers}))
+    elif what == "target" and question["stage"] == "authenticate":
+        allow(question, "first" if question["target"] is None else "too early")
+    elif what == "target":
+        answer(question, allow=False, status=403, message=json.dumps(question["target"]))
     elif what == "later":
         name = f"you are {user}"
         threading.Timer(random.random() / 20, answer, [question],
@@ -84,6 +88,20 @@ def do(question):
         allow(question, None)
 
 
+def look_up(question):
+    what, _, rest = question["token"].partition("/")
+    if what == "port":
+        answer(question, target={"host": "127.0.0.1", "port": int(rest)}, name="vm 7")
+    elif what == "unix":
+        answer(question, target={"unix": rest})
+    elif what == "odd":
+        answer(question, target={"host": "127.0.0.1", "port": rest})
+    elif what == "crash":
+        os._exit(3)
+    else:
+        answer(question, target=None)
+
+
 started = {"pid": os.getpid(), "environment": dict(os.environ), "descriptors": {
     fd: os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
     if os.path.exists(f"/proc/self/fd/{fd}") or fd in "012"}}
@@ -95,12 +113,14 @@ if mode == "fails":
     sys.exit(4)
 if mode == "once" and os.path.getsize(report) and len(open(report).readlines()) > 1:
     sys.exit(5)
-for line in sys.stdin:
+for line in sys.stdin.buffer:
     question = json.loads(line)
     if question["stage"] == "start":
         answer(question, **({} if mode == "stranger" else {"protocol": question["protocol"]}))
         if mode == "leaves":
             sys.exit(6)
+    elif question["stage"] == "lookup":
+        look_up(question)
     else:
         do(question)
 tell("end")

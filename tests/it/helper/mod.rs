@@ -13,7 +13,9 @@ use crate::real::script;
 use crate::wire::{UPGRADE, Wire, Ws};
 
 mod auth; // questions, answers and what clients see of them
+mod classes; // Python classes behind examples/python-class
 mod life; // starts, crashes, restarts and the end
+mod token; // --token-plugin Exec
 
 /// tests/clients/helper.py, and what it reports.
 struct Helper {
