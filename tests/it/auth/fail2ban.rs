@@ -29,9 +29,22 @@ fn guesses_are_found_and_nothing_else() {
     drop(admitted(bridge.addr(), JANE));
     bridge.wait_for_line(|line| line.starts_with("session "));
     let v6 = "auth failed client=[2001:db8::7]:5901 plugin=ExpectOrigin reason=\"no origin\"";
-    let found = addresses(&format!("{}{v6}\n", bridge.stderr()));
-    let Some(found) = found else { return };
-    assert_eq!(found, ["127.0.0.1", "127.0.0.1", "2001:db8::7"]);
+    // What a helper says, and what happens to one.
+    let exec = [
+        "refused by the helper",
+        "turned away by the helper",
+        "helper is late",
+        "helper's answer cannot be used",
+        "too many log-ins at once",
+    ];
+    let begin = "auth failed client=192.0.2.7:5901 plugin=Exec reason";
+    let exec = exec.map(|reason| format!("{begin}=\"{reason}\"\n"));
+    let log = format!("{}{v6}\n{}", bridge.stderr(), exec.concat());
+    let Some(found) = addresses(&log) else { return };
+    assert_eq!(
+        found,
+        ["127.0.0.1", "127.0.0.1", "2001:db8::7", "192.0.2.7"]
+    );
 }
 
 /// What the filter finds in a log; nothing where there is no fail2ban.

@@ -12,7 +12,7 @@ use crate::wire::{UPGRADE, Wire, Ws};
 
 /// The words that run a class: by the tests' Python, which has websockify, or by one that has
 /// nothing but its own library.
-fn line(with_websockify: bool, class: &str) -> String {
+pub(crate) fn line(with_websockify: bool, class: &str) -> String {
     let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/python-class/websockify-class");
     let folder = script("clients");
     let python = python();

@@ -1,14 +1,19 @@
 //! Starts, crashes, restarts and the end.
 
 use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
+use serde_json::Value;
+
 use super::{Helper, admitted, asking, bridge, refusal};
 use crate::backend;
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, free_port};
+use crate::inherited::activated;
 use crate::process::DEADLINE;
 use crate::wire::Wire;
 
@@ -21,6 +26,18 @@ fn ends(pid: i64) {
     let limit = DEADLINE.try_into().unwrap();
     let mut polled = [PollFd::new(&pidfd, PollFlags::IN)];
     assert_eq!(poll(&mut polled, Some(&limit)), Ok(1), "{pid:?} lives on");
+}
+
+/// Nothing is open but the three streams.
+fn no_sockets(start: &Value) {
+    let descriptors = start["descriptors"].as_object().unwrap();
+    for (number, name) in descriptors {
+        let name = name.as_str().unwrap();
+        match number.parse::<u8>().unwrap() {
+            0..=2 => assert!(name.starts_with("pipe:"), "{number} is {name}"),
+            _ => assert!(!name.starts_with("socket:"), "{number} is {name}"),
+        }
+    }
 }
 
 fn lines(bridge: &Bridge, wanted: impl Fn(&str) -> bool, count: usize) {
@@ -85,19 +102,22 @@ fn it_gets_no_secret_of_ours_and_no_socket() {
         assert!(!ours && !managers, "{name}");
         assert!(!value.as_str().unwrap().contains("s3cret"), "{name}");
     }
-    let descriptors = start["descriptors"].as_object().unwrap();
-    for number in ["0", "1", "2"] {
-        let stream = descriptors[number].as_str().unwrap();
-        assert!(stream.starts_with("pipe:") || stream.starts_with("socket:"));
-    }
-    let more = descriptors
-        .iter()
-        .filter(|it| it.0.parse::<u8>().unwrap() > 2);
-    assert!(
-        more.clone()
-            .all(|it| !it.1.as_str().unwrap().contains("socket"))
-    );
+    no_sockets(start);
     drop(bridge);
+}
+
+#[test]
+fn sockets_from_the_service_manager_are_not_passed_on() {
+    let helper = Helper::new("");
+    let [plugin, source] = helper.options();
+    let port = free_port();
+    let listen = format!("--listen=127.0.0.1:{port}");
+    let _bridge = activated(
+        &[&listen],
+        &[&plugin, &source, &backend::echo().to_string()],
+    );
+    admitted((Ipv4Addr::LOCALHOST, port).into());
+    no_sockets(&helper.starts()[0]);
 }
 
 #[test]
@@ -254,4 +274,29 @@ fn one_that_never_stays_is_started_less_and_less_often() {
     bridge.wait_for_line(|line| line.contains(" again and again: ") && line.contains("in 1 s"));
     bridge.wait_for_line(|line| line.contains(" again and again: ") && line.contains("in 2 s"));
     lines(&bridge, |line| line.contains(" starting it again"), 3);
+}
+
+/// What the manual page shows works.
+#[test]
+fn the_manuals_example_keeps_its_hours() {
+    let page = include_str!("../../../man/websockify-helper.7");
+    let (_, example) = page.split_once("#!/usr/bin/env python3").unwrap();
+    let (example, _) = example.split_once(".Ed").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("office-hours");
+    fs::write(&program, format!("#!/usr/bin/env python3{example}")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let source = format!("--auth-source='{}'", program.display());
+    let target = backend::echo().to_string();
+    let bridge = Bridge::start(&["--auth-plugin=Exec", &source, "127.0.0.1:{port}", &target]);
+    let (status, body) = refusal(bridge.addr(), "");
+    assert_eq!((status, &*body), (403, "Come to the office, by day\n"));
+    bridge.wait_for_line(|line| line.starts_with("auth failed ") && line.contains("=Exec "));
+    bridge.terminate();
+    assert!(bridge.wait().success());
+    assert!(
+        !bridge.stderr().contains("helper office-hours"),
+        "{}",
+        bridge.stderr()
+    );
 }

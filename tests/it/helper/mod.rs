@@ -13,7 +13,7 @@ use crate::real::script;
 use crate::wire::{UPGRADE, Wire, Ws};
 
 mod auth; // questions, answers and what clients see of them
-mod classes; // Python classes behind examples/python-class
+pub(crate) mod classes; // Python classes behind examples/python-class
 mod life; // starts, crashes, restarts and the end
 mod token; // --token-plugin Exec
 
