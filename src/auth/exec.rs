@@ -149,6 +149,7 @@ fn verdict(answer: &Fields) -> Result<Verdict, String> {
     let headers = headers(answer.get("headers").unwrap_or(&Value::Null))?;
     match answer.get("allow") {
         Some(Value::Bool(true)) if status.is_none() && message.is_none() && headers.is_empty() => {
+            let identity = identity.filter(|name| !name.is_empty());
             Ok(Verdict::Allow(identity.map(Into::into)))
         }
         Some(Value::Bool(true)) => {
@@ -272,6 +273,10 @@ mod tests {
         assert_eq!(
             of(json!({"allow": true, "identity": "jane", "status": null, "more": 1})),
             Ok(Verdict::Allow(Some("jane".into())))
+        );
+        assert_eq!(
+            of(json!({"allow": true, "identity": ""})),
+            Ok(Verdict::Allow(None))
         );
     }
 

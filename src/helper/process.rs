@@ -174,7 +174,8 @@ impl Desk {
     /// Returns when a question was open for too long.
     async fn forgotten(&self) {
         loop {
-            let oldest = self.book().open.first_key_value().map(|it| it.1.since);
+            // The first one, to start, has a deadline of its own.
+            let oldest = self.book().open.range(1..).next().map(|it| it.1.since);
             // A question that comes while this sleeps is not too old when it wakes.
             let age = oldest.map_or(Duration::ZERO, |since| since.elapsed());
             if age >= limits::HELPER_PATIENCE {
@@ -245,6 +246,8 @@ impl Process {
         }
         // Those that it started as well. It is not reaped, so this is still its group.
         let _ = kill_process_group(self.pid, rustix::process::Signal::KILL);
+        // It may have left the group.
+        let _ = self.child.start_kill();
         let status = self.child.wait().await;
         // A process that left the group may keep standard error open.
         let abort = words.abort_handle();

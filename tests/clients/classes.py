@@ -26,6 +26,8 @@ class Door(BasePlugin):
             raise ValueError(headers["Cookie"])
         if what == "exit":
             raise SystemExit(1)
+        if what == "long":
+            raise AuthenticationError(response_msg="\ud800" + "\u00e4" * 2000)
         if what == "bare":
             raise AuthenticationError()
         if self.source and str(target_port) != self.source:

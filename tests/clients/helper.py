@@ -105,6 +105,8 @@ def look_up(question):
 started = {"pid": os.getpid(), "environment": dict(os.environ), "descriptors": {
     fd: os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
     if os.path.exists(f"/proc/self/fd/{fd}") or fd in "012"}}
+if mode == "astray":
+    os.setpgid(0, os.getpgid(os.getppid()))
 if mode == "family":
     started["child"] = subprocess.Popen(["sleep", "1000"]).pid
 tell(json.dumps(started))
@@ -116,6 +118,8 @@ if mode == "once" and os.path.getsize(report) and len(open(report).readlines()) 
 for line in sys.stdin.buffer:
     question = json.loads(line)
     if question["stage"] == "start":
+        if mode == "slow":
+            time.sleep(12)
         answer(question, **({} if mode == "stranger" else {"protocol": question["protocol"]}))
         if mode == "leaves":
             sys.exit(6)
@@ -124,7 +128,7 @@ for line in sys.stdin.buffer:
     else:
         do(question)
 tell("end")
-if mode == "deaf":
+if mode in ("deaf", "astray"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         time.sleep(1000)

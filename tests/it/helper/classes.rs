@@ -45,6 +45,8 @@ fn an_authentication_class_runs_as_it_is() {
         bridge.wait_for_line(|line| line.ends_with(" helper=\"418 no coffee\""));
         let head = format!("{}Origin: https://b\r\n", asking("origin"));
         assert_eq!(answer(&mut wire, &head), (403, "Invalid Origin\n".into()));
+        let (status, body) = refusal(addr, "long");
+        assert_eq!((status, body.chars().count()), (403, 501));
         assert_eq!(refusal(addr, "bare"), (403, "Forbidden\n".into()));
         // A class that breaks lets nobody in, and tells nothing of what it was given.
         for what in ["raise", "exit"] {

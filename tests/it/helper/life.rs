@@ -77,6 +77,12 @@ fn a_program_that_cannot_serve_ends_the_start() {
 }
 
 #[test]
+fn it_may_take_longer_to_start_than_to_answer() {
+    let helper = Helper::new("slow");
+    admitted(bridge(&helper, &[]).addr());
+}
+
+#[test]
 fn it_gets_no_secret_of_ours_and_no_socket() {
     let helper = Helper::new("");
     let target = backend::echo().to_string();
@@ -247,7 +253,7 @@ fn a_reload_that_cannot_start_a_new_one_keeps_the_old() {
 
 #[test]
 fn nothing_is_left_of_it_when_we_end() {
-    for mode in ["", "family", "deaf"] {
+    for mode in ["", "family", "deaf", "astray"] {
         let helper = Helper::new(mode);
         let bridge = bridge(&helper, &[]);
         admitted(bridge.addr());
