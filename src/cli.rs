@@ -244,12 +244,13 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub web_auth: bool,
 
-    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile or
-    /// ReadOnlyTokenFile; takes the place of a target
+    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
+    /// ReadOnlyTokenFile, TokenFileName or UnixDomainSocketDirectory; takes the place of a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
-    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such files
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
+    /// files; a directory of files or sockets that are named like tokens
     #[arg(
         long,
         value_name = "ARG",

@@ -112,6 +112,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let mut upkeep = pin!(async {
         tokio::select! {
             () = hall.report(status) => {}
+            () = hall.context.guide.keep() => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });

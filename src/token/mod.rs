@@ -5,10 +5,12 @@
 
 mod asking;
 mod options;
+mod sockets;
 mod table;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::Request;
@@ -16,12 +18,14 @@ use tokio::time::sleep;
 
 pub use asking::From;
 pub use options::{Options, Plugin, Tokens};
+pub use table::Layout;
 
 use crate::error::Failure;
 use crate::listener::Peer;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
+use sockets::Sockets;
 use table::Table;
 
 /// Knows the way of every session.
@@ -44,7 +48,8 @@ struct Many {
 /// A plugin, ready to look tokens up.
 #[derive(Debug)]
 enum Ready {
-    File(Table),
+    Table(Arc<Table>),
+    Sockets(Sockets),
 }
 
 /// What a reload has read.
@@ -77,7 +82,10 @@ impl Guide {
             Options::Tokens(tokens) => *tokens,
         };
         let plugin = match tokens.plugin {
-            Plugin::TokenFile(path) => Table::load(path).map(Ready::File),
+            Plugin::Table(path, layout) => {
+                Table::load(path, layout).map(|table| Ready::Table(Arc::new(table)))
+            }
+            Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
         };
         Ok(Self(Way::Tokens(Box::new(Many {
             plugin: plugin.map_err(Failure::start)?,
@@ -101,7 +109,7 @@ impl Guide {
         }
     }
 
-    /// Every file that matters to it, to notice when one changes.
+    /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.0 {
@@ -110,7 +118,7 @@ impl Guide {
         }
     }
 
-    /// Reads those files anew; blocks, and changes nothing yet.
+    /// Reads all files anew; blocks, and changes nothing yet.
     ///
     /// # Errors
     /// One sentence with the file.
@@ -118,7 +126,8 @@ impl Guide {
         match &self.0 {
             Way::One(_) => Ok(Renewed(None)),
             Way::Tokens(many) => match &many.plugin {
-                Ready::File(table) => table.read().map(Some).map(Renewed),
+                Ready::Table(table) => table.read().map(Some).map(Renewed),
+                Ready::Sockets(_) => Ok(Renewed(None)),
             },
         }
     }
@@ -126,10 +135,20 @@ impl Guide {
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
         if let (Way::Tokens(many), Some(entries)) = (&self.0, renewed.0) {
-            match &many.plugin {
-                Ready::File(table) => table.renew(entries),
+            if let Ready::Table(table) = &many.plugin {
+                table.renew(entries);
             }
         }
+    }
+
+    /// Keeps up with what changes, for as long as it is polled.
+    pub async fn keep(&self) {
+        if let Way::Tokens(many) = &self.0 {
+            if let Ready::Table(table) = &many.plugin {
+                table.clone().keep().await;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Finds the way that a request asks for. A client without one has been logged when this
@@ -175,19 +194,21 @@ impl Many {
 impl Ready {
     fn name(&self) -> &'static str {
         match self {
-            Self::File(_) => "TokenFile",
+            Self::Table(table) => table.class(),
+            Self::Sockets(_) => "UnixDomainSocketDirectory",
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::File(table) => vec![table.path().to_owned()],
+            Self::Table(_) | Self::Sockets(_) => Vec::new(),
         }
     }
 
     async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
         match self {
-            Self::File(table) => Ok(table.look_up(token)),
+            Self::Table(table) => Ok(table.look_up(token)),
+            Self::Sockets(sockets) => sockets.look_up(token).await,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::asking::From;
+use super::table::Layout;
 use crate::cli;
 use crate::error::Failure;
 use crate::target::Target;
@@ -29,12 +30,14 @@ pub struct Tokens {
 /// A plugin and what it goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plugin {
-    /// A file of tokens, or a directory of such files.
-    TokenFile(PathBuf),
+    /// Tokens in files that are kept in memory.
+    Table(PathBuf, Layout),
+    /// Sockets in a directory, each named like its token.
+    SocketDirectory(PathBuf),
 }
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str = "TokenFile and ReadOnlyTokenFile";
+const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName and UnixDomainSocketDirectory";
 
 impl Plugin {
     fn parse(class: &str, source: Option<&str>) -> Result<Self, String> {
@@ -47,18 +50,22 @@ impl Plugin {
                 .ok_or_else(|| format!("{name} needs --token-source={what}"))
         };
         match name {
-            "TokenFile" | "ReadOnlyTokenFile" => {
-                Ok(Self::TokenFile(needs("FILE or =DIRECTORY")?.into()))
-            }
+            "TokenFile" | "ReadOnlyTokenFile" => Ok(Self::Table(
+                needs("FILE, or =DIRECTORY")?.into(),
+                Layout::Lines,
+            )),
+            "TokenFileName" => Ok(Self::Table(needs("DIRECTORY")?.into(), Layout::FileNames)),
+            "UnixDomainSocketDirectory" => Ok(Self::SocketDirectory(needs("DIRECTORY")?.into())),
             _ => Err(format!(
                 "--token-plugin: there is no '{class}'; there are {CLASSES}"
             )),
         }
     }
 
+    /// Files that do not tell of their changes.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::TokenFile(path) => vec![path.clone()],
+            Self::Table(..) | Self::SocketDirectory(_) => Vec::new(),
         }
     }
 }
