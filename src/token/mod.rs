@@ -4,6 +4,7 @@
 //! file; [`options`] lists them.
 
 mod asking;
+mod mark;
 mod options;
 mod sockets;
 mod table;
@@ -13,10 +14,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::Request;
+use hyper::{Request, StatusCode};
 use tokio::time::sleep;
 
 pub use asking::From;
+pub use mark::Mark;
 pub use options::{Options, Plugin, Tokens};
 pub use table::Layout;
 
@@ -30,7 +32,11 @@ use table::Table;
 
 /// Knows the way of every session.
 #[derive(Debug)]
-pub struct Guide(Way);
+pub struct Guide {
+    way: Way,
+    /// Whether a client without a way is told so by a close frame.
+    closes: bool,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -50,6 +56,15 @@ struct Many {
 enum Ready {
     Table(Arc<Table>),
     Sockets(Sockets),
+}
+
+/// Where a client goes.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The way.
+    pub route: Route,
+    /// The mark of its token, if it has one.
+    pub token: Option<Mark>,
 }
 
 /// What a reload has read.
@@ -87,23 +102,36 @@ impl Guide {
             }
             Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
         };
-        Ok(Self(Way::Tokens(Box::new(Many {
-            plugin: plugin.map_err(Failure::start)?,
-            from: tokens.from,
-            slow: Slow::default(),
-        }))))
+        Ok(Self {
+            way: Way::Tokens(Box::new(Many {
+                plugin: plugin.map_err(Failure::start)?,
+                from: tokens.from,
+                slow: Slow::default(),
+            })),
+            closes: tokens.closes,
+        })
     }
 
     /// Knows one target.
     #[must_use]
     pub fn to(target: Target) -> Self {
-        Self(Way::One(Route::to(target)))
+        Self {
+            way: Way::One(Route::to(target)),
+            closes: false,
+        }
+    }
+
+    /// Whether a client without a way is to learn it by a close frame, which browsers show, and
+    /// not by the answer to its request, which they do not.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// The only target, if there is only one.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => Some(&route.target),
             Way::Tokens(_) => None,
         }
@@ -112,7 +140,7 @@ impl Guide {
     /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        match &self.0 {
+        match &self.way {
             Way::One(_) => Vec::new(),
             Way::Tokens(many) => many.plugin.files(),
         }
@@ -123,7 +151,7 @@ impl Guide {
     /// # Errors
     /// One sentence with the file.
     pub fn read(&self) -> Result<Renewed, String> {
-        match &self.0 {
+        match &self.way {
             Way::One(_) => Ok(Renewed(None)),
             Way::Tokens(many) => match &many.plugin {
                 Ready::Table(table) => table.read().map(Some).map(Renewed),
@@ -134,7 +162,7 @@ impl Guide {
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        if let (Way::Tokens(many), Some(entries)) = (&self.0, renewed.0) {
+        if let (Way::Tokens(many), Some(entries)) = (&self.way, renewed.0) {
             if let Ready::Table(table) = &many.plugin {
                 table.renew(entries);
             }
@@ -143,7 +171,7 @@ impl Guide {
 
     /// Keeps up with what changes, for as long as it is polled.
     pub async fn keep(&self) {
-        if let Way::Tokens(many) = &self.0 {
+        if let Way::Tokens(many) = &self.way {
             if let Ready::Table(table) = &many.plugin {
                 table.clone().keep().await;
             }
@@ -156,16 +184,19 @@ impl Guide {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
-        match &self.0 {
-            Way::One(route) => Ok(route.clone()),
+    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
+        match &self.way {
+            Way::One(route) => Ok(Found {
+                route: route.clone(),
+                token: None,
+            }),
             Way::Tokens(many) => many.find(peer, request).await,
         }
     }
 }
 
 impl Many {
-    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
+    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
         let name = self.plugin.name();
         let lost = |lost: Lost, fault: &dyn fmt::Display| {
             log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
@@ -179,7 +210,10 @@ impl Many {
         // answer that it was right.
         sleep(self.slow.delay(peer.ip(), Instant::now())).await;
         match self.plugin.look_up(&token).await {
-            Ok(Some(route)) => Ok(route),
+            Ok(Some(route)) => Ok(Found {
+                route,
+                token: Some(Mark::of(&token)),
+            }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
@@ -187,6 +221,28 @@ impl Many {
                 Err(lost(Lost::Unknown, &"unknown token"))
             }
             Err(fault) => Err(lost(Lost::Unavailable, &fault)),
+        }
+    }
+}
+
+impl Lost {
+    /// What a person is told.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoToken => "This address needs a token",
+            Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Unavailable => "Tokens cannot be looked up at the moment",
+        }
+    }
+
+    /// The status of the answer that says so (RFC 9110, 15); 4000 more is the close code.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NoToken => StatusCode::FORBIDDEN,
+            Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -215,7 +271,7 @@ impl Ready {
 
 impl fmt::Display for Guide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => route.fmt(f),
             Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
         }

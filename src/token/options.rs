@@ -8,6 +8,7 @@ use super::table::Layout;
 use crate::cli;
 use crate::error::Failure;
 use crate::target::Target;
+use crate::target::walls::Rule;
 
 /// What the options say about where sessions go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct Tokens {
     pub plugin: Plugin,
     /// Where in a request they are.
     pub from: From,
+    /// Whether a client without a target is told so by a close frame.
+    pub closes: bool,
+    /// Where targets may be; anywhere if there are none.
+    pub allowed: Vec<Rule>,
 }
 
 /// A plugin and what it goes by.
@@ -35,6 +40,9 @@ pub enum Plugin {
     /// Sockets in a directory, each named like its token.
     SocketDirectory(PathBuf),
 }
+
+/// A value of --token-errors.
+const CLOSE: &str = "close";
 
 /// Every class there is, for whoever typed another.
 const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName and UnixDomainSocketDirectory";
@@ -71,6 +79,15 @@ impl Plugin {
 }
 
 impl Options {
+    /// Where targets may be; anywhere if there are none.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<Rule> {
+        match self {
+            Self::Target(_) => Vec::new(),
+            Self::Tokens(tokens) => tokens.allowed.clone(),
+        }
+    }
+
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
@@ -95,6 +112,8 @@ impl Tokens {
                     (options.token_source.is_some(), "--token-source"),
                     (options.host_token, "--host-token"),
                     (options.token_from.is_some(), "--token-from"),
+                    (options.token_errors == CLOSE, "--token-errors"),
+                    (!options.allow_target.is_empty(), "--allow-target"),
                 ];
                 return match asking.iter().find(|(asked, _)| *asked) {
                     Some((_, who)) => Err(Failure::usage(format!(
@@ -115,6 +134,12 @@ impl Tokens {
             (None, false) => From::Query,
         };
         let plugin = Plugin::parse(class, source).map_err(Failure::usage)?;
-        Ok(Some(Self { plugin, from }))
+        let rules = options.allow_target.iter().map(|rule| Rule::parse(rule));
+        Ok(Some(Self {
+            plugin,
+            from,
+            closes: options.token_errors == CLOSE,
+            allowed: rules.collect::<Result<_, _>>().map_err(Failure::usage)?,
+        }))
     }
 }
