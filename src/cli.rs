@@ -246,12 +246,14 @@ pub struct Options {
     pub web_auth: bool,
 
     /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
-    /// ReadOnlyTokenFile, or Exec for a program of your own; takes the place of a target
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, or Exec for a program of your
+    /// own; takes the place of a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
-    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such
-    /// files; or a program and its arguments (websockify-helper(7))
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
+    /// files; a directory of files or sockets that are named like tokens; or a program and its
+    /// arguments (websockify-helper(7))
     #[arg(
         long,
         value_name = "ARG",
@@ -269,6 +271,19 @@ pub struct Options {
     /// header:NAME; default is query
     #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
     pub token_from: Option<String>,
+
+    /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
+    /// from their user; close is a WebSocket that is closed with a code and a reason
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",
+          value_parser = ["http", "close"])]
+    pub token_errors: String,
+
+    /// Let tokens lead only to CIDR, HOST, *.DOMAIN, each with :PORT or :FIRST-LAST or for every
+    /// port, or unix:DIRECTORY; repeat it or separate by commas. Judged is the address that a name
+    /// turns out to have
+    #[arg(long, value_name = "WHERE", env = "WEBSOCKIFY_ALLOW_TARGET", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub allow_target: Vec<String>,
 
     /// The same as --token-plugin=TokenFile --token-source=FILE
     #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]

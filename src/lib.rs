@@ -28,6 +28,7 @@ pub mod drain;
 pub mod error;
 pub mod helper;
 pub mod http;
+pub mod inside;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -45,6 +46,7 @@ pub mod systemd;
 pub mod target;
 pub mod tls;
 pub mod token;
+pub mod watch;
 pub mod websocket;
 
 use std::ffi::OsString;

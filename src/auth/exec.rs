@@ -128,6 +128,7 @@ fn place(target: &Target) -> Value {
     match target {
         Target::Tcp { host, port } => json!({ "host": host, "port": port }),
         Target::Unix(path) => json!({ "unix": path.to_string_lossy() }),
+        Target::Inside { root, path } => json!({ "unix": root.join(path).to_string_lossy() }),
     }
 }
 

@@ -5,19 +5,24 @@
 
 mod asking;
 mod exec;
+mod mark;
 mod options;
+mod sockets;
 mod table;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::Request;
+use hyper::{Request, StatusCode};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 pub use asking::From;
+pub use mark::Mark;
 pub use options::{Options, Plugin, Tokens};
+pub use table::Layout;
 
 use crate::error::Failure;
 use crate::helper::Running;
@@ -26,11 +31,16 @@ use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
 use exec::Exec;
+use sockets::Sockets;
 use table::Table;
 
 /// Knows the way of every session.
 #[derive(Debug)]
-pub struct Guide(Way);
+pub struct Guide {
+    way: Way,
+    /// Whether a client without a way is told so by a close frame.
+    closes: bool,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -48,14 +58,25 @@ struct Many {
 /// A plugin, ready to look tokens up.
 #[derive(Debug)]
 enum Ready {
-    File(Table),
+    Table(Arc<Table>),
+    Sockets(Sockets),
     Exec(Exec),
 }
 
+/// Where a client goes.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The way.
+    pub route: Route,
+    /// The mark of its token, if it has one.
+    pub token: Option<Mark>,
+}
+
 /// What a reload has read or started.
-pub struct Renewed(Option<New>);
+pub struct Renewed(New);
 
 enum New {
+    Nothing,
     Entries(table::Entries),
     Helper(Running),
 }
@@ -87,26 +108,42 @@ impl Guide {
             Options::Tokens(tokens) => *tokens,
         };
         let plugin = match tokens.plugin {
-            Plugin::TokenFile(path) => Table::load(path).map(Ready::File),
+            Plugin::Table(path, layout) => {
+                Table::load(path, layout).map(|table| Ready::Table(Arc::new(table)))
+            }
+            Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
             Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
         };
-        Ok(Self(Way::Tokens(Box::new(Many {
-            plugin: plugin.map_err(Failure::start)?,
-            from: tokens.from,
-            slow: Slow::default(),
-        }))))
+        Ok(Self {
+            way: Way::Tokens(Box::new(Many {
+                plugin: plugin.map_err(Failure::start)?,
+                from: tokens.from,
+                slow: Slow::default(),
+            })),
+            closes: tokens.closes,
+        })
     }
 
     /// Knows one target.
     #[must_use]
     pub fn to(target: Target) -> Self {
-        Self(Way::One(Route::to(target)))
+        Self {
+            way: Way::One(Route::to(target)),
+            closes: false,
+        }
+    }
+
+    /// Whether a client without a way is to learn it by a close frame, which browsers show, and
+    /// not by the answer to its request, which they do not.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// The only target, if there is only one.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => Some(&route.target),
             Way::Tokens(_) => None,
         }
@@ -131,52 +168,59 @@ impl Guide {
     }
 
     fn helper(&self) -> Option<&Exec> {
-        match &self.0 {
+        match &self.way {
             Way::Tokens(many) => match &many.plugin {
                 Ready::Exec(exec) => Some(exec),
-                Ready::File(_) => None,
+                Ready::Table(_) | Ready::Sockets(_) => None,
             },
             Way::One(_) => None,
         }
     }
 
-    /// Every file that matters to it, to notice when one changes.
+    /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        match &self.0 {
+        match &self.way {
             Way::One(_) => Vec::new(),
             Way::Tokens(many) => many.plugin.files(),
         }
     }
 
-    /// Reads those files anew, or starts a helper beside the one that runs; blocks, and changes
+    /// Reads all files anew, or starts a helper beside the one that runs; blocks, and changes
     /// nothing yet.
     ///
     /// # Errors
     /// One sentence with the file or the program.
     pub fn read(&self) -> Result<Renewed, String> {
-        match &self.0 {
-            Way::One(_) => Ok(Renewed(None)),
-            Way::Tokens(many) => match &many.plugin {
-                Ready::File(table) => table.read().map(New::Entries),
-                Ready::Exec(exec) => {
-                    let started = Handle::current().block_on(exec.another());
-                    started.map(New::Helper)
-                }
-            }
-            .map(|new| Renewed(Some(new))),
-        }
+        let Way::Tokens(many) = &self.way else {
+            return Ok(Renewed(New::Nothing));
+        };
+        let new = match &many.plugin {
+            Ready::Table(table) => table.read().map(New::Entries),
+            Ready::Sockets(_) => Ok(New::Nothing),
+            Ready::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
+        };
+        new.map(Renewed)
     }
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        if let (Way::Tokens(many), Some(new)) = (&self.0, renewed.0) {
-            match (&many.plugin, new) {
-                (Ready::File(table), New::Entries(entries)) => table.renew(entries),
-                (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
-                _ => {}
+        let Way::Tokens(many) = &self.way else { return };
+        match (&many.plugin, renewed.0) {
+            (Ready::Table(table), New::Entries(entries)) => table.renew(entries),
+            (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
+            _ => {}
+        }
+    }
+
+    /// Keeps up with what changes, for as long as it is polled.
+    pub async fn keep(&self) {
+        if let Way::Tokens(many) = &self.way {
+            if let Ready::Table(table) = &many.plugin {
+                table.clone().keep().await;
             }
         }
+        std::future::pending::<()>().await;
     }
 
     /// Finds the way that a request asks for. A client without one has been logged when this
@@ -184,16 +228,19 @@ impl Guide {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
-        match &self.0 {
-            Way::One(route) => Ok(route.clone()),
+    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
+        match &self.way {
+            Way::One(route) => Ok(Found {
+                route: route.clone(),
+                token: None,
+            }),
             Way::Tokens(many) => many.find(peer, request).await,
         }
     }
 }
 
 impl Many {
-    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
+    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
         let name = self.plugin.name();
         let lost = |lost: Lost, fault: &dyn fmt::Display| {
             log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
@@ -207,7 +254,10 @@ impl Many {
         // answer that it was right.
         sleep(self.slow.delay(peer.ip(), Instant::now())).await;
         match self.plugin.look_up(&token).await {
-            Ok(Some(route)) => Ok(route),
+            Ok(Some(route)) => Ok(Found {
+                route,
+                token: Some(Mark::of(&token)),
+            }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
@@ -219,24 +269,47 @@ impl Many {
     }
 }
 
+impl Lost {
+    /// What a person is told.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoToken => "This address needs a token",
+            Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Unavailable => "Tokens cannot be looked up at the moment",
+        }
+    }
+
+    /// The status of the answer that says so (RFC 9110, 15); 4000 more is the close code.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NoToken => StatusCode::FORBIDDEN,
+            Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
 impl Ready {
     fn name(&self) -> &'static str {
         match self {
-            Self::File(_) => "TokenFile",
+            Self::Table(table) => table.class(),
+            Self::Sockets(_) => "UnixDomainSocketDirectory",
             Self::Exec(_) => "Exec",
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::File(table) => vec![table.path().to_owned()],
-            Self::Exec(_) => Vec::new(),
+            Self::Table(_) | Self::Sockets(_) | Self::Exec(_) => Vec::new(),
         }
     }
 
     async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
         match self {
-            Self::File(table) => Ok(table.look_up(token)),
+            Self::Table(table) => Ok(table.look_up(token)),
+            Self::Sockets(sockets) => sockets.look_up(token).await,
             Self::Exec(exec) => exec.look_up(token).await,
         }
     }
@@ -244,7 +317,7 @@ impl Ready {
 
 impl fmt::Display for Guide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => route.fmt(f),
             Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
         }

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 
 use super::asking::From;
+use super::table::Layout;
 use crate::cli;
 use crate::error::Failure;
 use crate::helper::Program;
 use crate::target::Target;
+use crate::target::walls::Rule;
 
 /// What the options say about where sessions go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +27,29 @@ pub struct Tokens {
     pub plugin: Plugin,
     /// Where in a request they are.
     pub from: From,
+    /// Whether a client without a target is told so by a close frame.
+    pub closes: bool,
+    /// Where targets may be; anywhere if there are none.
+    pub allowed: Vec<Rule>,
 }
 
 /// A plugin and what it goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plugin {
-    /// A file of tokens, or a directory of such files.
-    TokenFile(PathBuf),
+    /// Tokens in files that are kept in memory.
+    Table(PathBuf, Layout),
+    /// Sockets in a directory, each named like its token.
+    SocketDirectory(PathBuf),
     /// Wherever a program says.
     Exec(Program),
 }
 
+/// A value of --token-errors.
+const CLOSE: &str = "close";
+
 /// Every class there is, for whoever typed another.
-const CLASSES: &str = "TokenFile, ReadOnlyTokenFile and Exec";
+const CLASSES: &str =
+    "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory and Exec";
 
 impl Plugin {
     fn parse(class: &str, source: Option<&str>) -> Result<Self, String> {
@@ -50,9 +62,12 @@ impl Plugin {
                 .ok_or_else(|| format!("{name} needs --token-source={what}"))
         };
         match name {
-            "TokenFile" | "ReadOnlyTokenFile" => {
-                Ok(Self::TokenFile(needs("FILE or =DIRECTORY")?.into()))
-            }
+            "TokenFile" | "ReadOnlyTokenFile" => Ok(Self::Table(
+                needs("FILE, or =DIRECTORY")?.into(),
+                Layout::Lines,
+            )),
+            "TokenFileName" => Ok(Self::Table(needs("DIRECTORY")?.into(), Layout::FileNames)),
+            "UnixDomainSocketDirectory" => Ok(Self::SocketDirectory(needs("DIRECTORY")?.into())),
             "Exec" => Program::parse(needs("PROGRAM")?, "--token-source").map(Self::Exec),
             _ => Err(format!(
                 "--token-plugin: there is no '{class}'; there are {CLASSES}; for a Python class \
@@ -61,15 +76,24 @@ impl Plugin {
         }
     }
 
+    /// Files that do not tell of their changes.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::TokenFile(path) => vec![path.clone()],
-            Self::Exec(_) => Vec::new(),
+            Self::Table(..) | Self::SocketDirectory(_) | Self::Exec(_) => Vec::new(),
         }
     }
 }
 
 impl Options {
+    /// Where targets may be; anywhere if there are none.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<Rule> {
+        match self {
+            Self::Target(_) => Vec::new(),
+            Self::Tokens(tokens) => tokens.allowed.clone(),
+        }
+    }
+
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
@@ -94,6 +118,8 @@ impl Tokens {
                     (options.token_source.is_some(), "--token-source"),
                     (options.host_token, "--host-token"),
                     (options.token_from.is_some(), "--token-from"),
+                    (options.token_errors == CLOSE, "--token-errors"),
+                    (!options.allow_target.is_empty(), "--allow-target"),
                 ];
                 return match asking.iter().find(|(asked, _)| *asked) {
                     Some((_, who)) => Err(Failure::usage(format!(
@@ -114,6 +140,12 @@ impl Tokens {
             (None, false) => From::Query,
         };
         let plugin = Plugin::parse(class, source).map_err(Failure::usage)?;
-        Ok(Some(Self { plugin, from }))
+        let rules = options.allow_target.iter().map(|rule| Rule::parse(rule));
+        Ok(Some(Self {
+            plugin,
+            from,
+            closes: options.token_errors == CLOSE,
+            allowed: rules.collect::<Result<_, _>>().map_err(Failure::usage)?,
+        }))
     }
 }

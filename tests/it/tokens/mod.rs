@@ -6,7 +6,10 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
-mod file; // TokenFile
+mod errors; // no target, and how a client learns of it
+mod file; // TokenFile, TokenFileName
+mod sockets; // UnixDomainSocketDirectory
+mod walls; // --allow-target, and loops
 
 /// A bridge whose targets a plugin knows.
 fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
