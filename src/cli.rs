@@ -19,7 +19,8 @@ websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
-       websockify --demo [SOURCE_PORT]";
+       websockify --demo [SOURCE_PORT]
+       websockify ctl --help";
 
 const AFTER: &str = "\
 Each option can also be given by its environment variable; the command line wins, also where it
@@ -299,6 +300,16 @@ pub struct Options {
     /// Answer GET PATH with 200 while the program serves
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,
+
+    /// Answer GET PATH with counts of sessions, bytes and refusals, as OpenMetrics text: whoever
+    /// reaches the port can read them
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_METRICS_PATH")]
+    pub metrics_path: Option<String>,
+
+    /// Unix socket for `websockify ctl`, which lists and ends sessions: for root and our own user.
+    /// Unless given, 'control' in systemd's RuntimeDirectory= if there is one
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
 
     /// Connections at once, web pages included. Unless given, 10000 or what the limit on open
     /// files has room for
