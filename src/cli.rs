@@ -322,6 +322,11 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<u32>,
 
+    /// Taken for websockify's sake, and changes nothing: there is one server here
+    #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub libserver: bool,
+
     /// Serve a page that shows the bridge at work, on loopback, with a target of its own
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -365,7 +370,6 @@ pub struct Typed {
 const NOT_IN_THIS_BUILD: &[&str] = &[
     "daemon",
     "legacy-syslog",
-    "libserver",
     "log-file",
     "record",
     "syslog",
@@ -386,6 +390,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "inetd",
     "key",
     "key-password",
+    "libserver",
     "prefer-ipv6",
     "run-once",
     "ssl-ciphers",

@@ -77,6 +77,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
     }
+    if options.libserver {
+        ::log::info!("--libserver changes nothing here; it may be left out");
+    }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
     server::run(Config::new(*options, inherited)?)?;
