@@ -5,8 +5,11 @@ use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 
 use crate::auth::{Admitted, Door, Visitor, Wants};
+use crate::meters::Reason;
 use crate::refusal::Refusal;
+use crate::route::Route;
 use crate::server::census::Seat;
+use crate::server::monitor::Monitor;
 use crate::token::{Found, Guide, Lost};
 
 /// Receives one client's requests.
@@ -16,6 +19,8 @@ pub struct Reception<'c> {
     pub door: &'c Door,
     /// Where sessions go.
     pub guide: &'c Guide,
+    /// Where refusals are counted.
+    pub monitor: &'c Monitor,
     /// Who is at the other end.
     pub visitor: Visitor,
     /// What it holds of the server's limits.
@@ -37,8 +42,7 @@ impl Reception<'_> {
     /// # Errors
     /// The answer for a client that does not get it.
     pub async fn receive_reader(&self, request: &Request<()>) -> Result<Admitted, Refusal> {
-        let (visitor, target) = (&self.visitor, self.guide.target());
-        self.door.judge(visitor, request, Wants::Page, target).await
+        self.ask_door(request, Wants::Page).await
     }
 
     /// Judges a request for a session.
@@ -46,18 +50,19 @@ impl Reception<'_> {
     /// # Errors
     /// The answer for a client that does not get one.
     pub async fn receive(&self, request: &Request<()>) -> Result<Welcome, Refusal> {
-        let (visitor, only) = (&self.visitor, self.guide.target());
-        let wants = Wants::WebSocket;
-        let mut admitted = self.door.judge(visitor, request, wants, only).await?;
-        let way = self.guide.find(&visitor.peer, request).await;
-        if let (None, Ok(found)) = (only, &way) {
-            let target = &found.route.target;
-            let authorised = self.door.authorise(visitor, request, target).await?;
+        let mut admitted = self.ask_door(request, Wants::WebSocket).await?;
+        let way = self.guide.find(&self.visitor.peer, request).await;
+        if let Err(lost) = &way {
+            self.monitor.meters.refused(reason(*lost));
+        }
+        if let (None, Ok(found)) = (self.guide.target(), &way) {
+            let authorised = self.ask_door_again(request, &found.route).await?;
             admitted.identity = admitted.identity.or(authorised.identity);
         }
         match way {
             Err(lost) if !self.guide.closes() => return Err(answer(lost)),
             Ok(_) if !self.seat.begin_session() => {
+                self.monitor.meters.refused(Reason::NoFurtherSession);
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 return Err(Refusal::new(status, "No further session"));
             }
@@ -67,6 +72,31 @@ impl Reception<'_> {
             identity: admitted.identity,
             way,
         })
+    }
+
+    async fn ask_door(&self, request: &Request<()>, wants: Wants) -> Result<Admitted, Refusal> {
+        let (visitor, only) = (&self.visitor, self.guide.target());
+        let judged = self.door.judge(visitor, request, wants, only).await;
+        judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
+    }
+
+    /// What the door may only say when a token has led to a target.
+    async fn ask_door_again(
+        &self,
+        request: &Request<()>,
+        route: &Route,
+    ) -> Result<Admitted, Refusal> {
+        let (visitor, target) = (&self.visitor, &route.target);
+        let judged = self.door.authorise(visitor, request, target).await;
+        judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
+    }
+}
+
+fn reason(lost: Lost) -> Reason {
+    match lost {
+        Lost::NoToken => Reason::NoToken,
+        Lost::Unknown => Reason::UnknownToken,
+        Lost::Unavailable => Reason::TokensUnavailable,
     }
 }
 

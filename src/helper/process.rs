@@ -137,7 +137,7 @@ impl Desk {
             let mut book = self.book();
             let id = book.next;
             let lines = book.lines.as_ref().ok_or(NotAsked)?;
-            // Its receiver goes after the book is closed.
+            // Fails when the run has ended in this moment.
             lines
                 .send(codec::line(id, question))
                 .map_err(|_| NotAsked)?;
@@ -202,10 +202,8 @@ struct Process {
 enum End {
     /// It left, or closed one of its streams, as it does when it leaves.
     Left,
-    /// It broke the rules.
+    /// It broke the rules, and is not waited for.
     Broke(String),
-    /// It was told to end, and had the time for it.
-    Told,
 }
 
 impl Process {
@@ -234,8 +232,8 @@ impl Process {
                     desk.finish();
                     // Dropped without a word: at once.
                     let patience = patience.unwrap_or_default();
-                    let _ = timeout(patience, served).await;
-                    End::Told
+                    let end = timeout(patience, served).await;
+                    end.unwrap_or_else(|_| End::Broke("did not end when told".to_owned()))
                 }
             }
         };
@@ -331,7 +329,6 @@ async fn hear(desk: &Desk, stdout: ChildStdout) -> End {
 fn in_words(end: End, status: io::Result<ExitStatus>) -> String {
     match (end, status) {
         (End::Broke(why), _) => why,
-        (End::Told, _) => "was told to end".to_owned(),
         (End::Left, Ok(status)) => format!("ended ({status})"),
         (End::Left, Err(error)) => format!("ended ({error})"),
     }
