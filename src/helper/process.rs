@@ -268,18 +268,23 @@ async fn serve(
     let mut answers = pin!(hear(desk, stdout));
     tokio::select! {
         end = &mut answers => end,
-        () = ask(questions, stdin) => End::Left,
+        // What it said last is still in the pipe.
+        () = ask(questions, stdin) => last_words(answers).await,
         () = desk.forgotten() => End::Broke(format!(
             "left a question open for {} s",
             limits::HELPER_PATIENCE.as_secs()
         )),
         () = gone => {
-            // What it said last is still in the pipe, which a child of its own may hold open.
+            // So that no child of its own holds the pipe open.
             let _ = kill_process_group(pid, rustix::process::Signal::KILL);
-            let heard = timeout(limits::HELPER_LAST_WORDS, answers).await;
-            heard.unwrap_or(End::Left)
+            last_words(answers).await
         }
     }
+}
+
+async fn last_words(answers: impl Future<Output = End>) -> End {
+    let heard = timeout(limits::HELPER_LAST_WORDS, answers).await;
+    heard.unwrap_or(End::Left)
 }
 
 /// Returns when the process has ended. It is not reaped: until then its number is its own, and
