@@ -272,6 +272,17 @@ fn nothing_is_left_of_it_when_we_end() {
 }
 
 #[test]
+fn one_that_breaks_the_rules_goes_with_what_it_has_started() {
+    let helper = Helper::new("family");
+    let bridge = bridge(&helper, &[]);
+    assert_eq!(refusal(bridge.addr(), "garbage").0, 503);
+    for name in ["pid", "child"] {
+        ends(helper.starts()[0][name].as_i64().unwrap());
+    }
+    admitted(bridge.addr());
+}
+
+#[test]
 fn one_that_never_stays_is_started_less_and_less_often() {
     let helper = Helper::new("leaves");
     let target = backend::echo().to_string();
