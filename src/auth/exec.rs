@@ -64,9 +64,9 @@ impl Exec {
                 identity,
                 cookie: None,
             }),
-            Ok(Verdict::Deny(refusal, reason)) => {
+            Ok(Verdict::Deny(refusal, said)) => {
                 let tried = request.headers().contains_key(AUTHORIZATION);
-                Err(denied(refusal, reason, tried))
+                Err(denied(refusal, said, tried))
             }
             Err(why) => {
                 self.0.complain(&why);
@@ -137,20 +137,19 @@ fn place(target: &Target) -> Value {
 enum Verdict {
     /// It comes in, and has this name.
     Allow(Option<Box<str>>),
-    /// It gets this answer, for a reason that only the administrator is told.
-    Deny(Refusal, Option<String>),
+    /// It gets this answer; only the administrator is told what else was said.
+    Deny(Refusal, Vec<(&'static str, String)>),
 }
 
 /// Reads an answer. An error is a sentence for the administrator.
 fn verdict(answer: &Fields) -> Result<Verdict, String> {
-    let identity = codec::text(answer, "identity")?;
+    let identity = codec::text(answer, "identity")?.filter(|name| !name.is_empty());
     let message = codec::text(answer, "message")?;
     let reason = codec::text(answer, "reason")?;
     let status = answer.get("status").filter(|it| !it.is_null());
     let headers = headers(answer.get("headers").unwrap_or(&Value::Null))?;
     match answer.get("allow") {
         Some(Value::Bool(true)) if status.is_none() && message.is_none() && headers.is_empty() => {
-            let identity = identity.filter(|name| !name.is_empty());
             Ok(Verdict::Allow(identity.map(Into::into)))
         }
         Some(Value::Bool(true)) => {
@@ -164,7 +163,11 @@ fn verdict(answer: &Fields) -> Result<Verdict, String> {
                 headers,
                 ..Refusal::new(status, text)
             };
-            Ok(Verdict::Deny(refusal, reason))
+            let said = [("user", identity), ("helper", reason)];
+            let said = said
+                .into_iter()
+                .filter_map(|(name, text)| Some((name, text?)));
+            Ok(Verdict::Deny(refusal, said.collect()))
         }
         _ => Err("allow is neither true nor false".to_owned()),
     }
@@ -228,17 +231,17 @@ fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// What a refusal means for who guesses: 401 asks anybody who has not shown anything yet.
-fn denied(refusal: Refusal, reason: Option<String>, tried: bool) -> Denied {
+fn denied(refusal: Refusal, said: Vec<(&'static str, String)>, tried: bool) -> Denied {
     let status = refusal.status;
     let told = match status {
         StatusCode::UNAUTHORIZED if !tried => "no credentials",
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "refused by the helper",
         _ => "turned away by the helper",
     };
-    let mut denied = Denied::new(told, refusal);
-    if let Some(reason) = reason {
-        denied = denied.about("helper", reason);
-    }
+    let denied = Denied::new(told, refusal);
+    let denied = said
+        .into_iter()
+        .fold(denied, |denied, (name, text)| denied.about(name, text));
     let guess = status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED && tried;
     if guess { denied.guessed() } else { denied }
 }
@@ -283,8 +286,9 @@ mod tests {
 
     #[test]
     fn refused_with_status_headers_and_message() {
-        let Ok(Verdict::Deny(refusal, reason)) = of(json!({
+        let Ok(Verdict::Deny(refusal, said)) = of(json!({
             "allow": false, "status": 418, "message": "short and stout", "reason": "no coffee",
+            "identity": "jane",
             "headers": {"X-Pot": "tea", "Set-Cookie": ["a=1", "b=2"]},
         })) else {
             panic!()
@@ -293,7 +297,8 @@ mod tests {
             (refusal.status.as_u16(), &*refusal.text),
             (418, "short and stout")
         );
-        assert_eq!(reason.as_deref(), Some("no coffee"));
+        let expected = [("user", "jane".into()), ("helper", "no coffee".into())];
+        assert_eq!(said, expected);
         let headers = refusal.headers.iter();
         let mut headers: Vec<_> = headers.map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
         headers.sort_unstable();
@@ -303,9 +308,10 @@ mod tests {
             ("x-pot", b"tea"),
         ];
         assert_eq!(headers, expected);
-        let Ok(Verdict::Deny(refusal, None)) = of(json!({"allow": false})) else {
+        let Ok(Verdict::Deny(refusal, said)) = of(json!({"allow": false})) else {
             panic!()
         };
+        assert!(said.is_empty());
         assert_eq!(
             (refusal.status.as_u16(), &*refusal.text),
             (403, "Forbidden")

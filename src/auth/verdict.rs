@@ -23,8 +23,8 @@ pub(super) struct Denied {
     answer: Refusal,
     /// For the administrator.
     reason: &'static str,
-    /// What the client said: a name for it, and the text.
-    about: Option<(&'static str, String)>,
+    /// What the client or a helper said: a name for it, and the text.
+    about: Vec<(&'static str, String)>,
     /// Whether it may have been one guess of many.
     guess: bool,
 }
@@ -38,7 +38,7 @@ impl Denied {
         Self {
             answer,
             reason,
-            about: None,
+            about: Vec::new(),
             guess: false,
         }
     }
@@ -66,11 +66,9 @@ impl Denied {
         Self::new(reason, answer)
     }
 
-    pub(super) fn about(self, name: &'static str, text: String) -> Self {
-        Self {
-            about: Some((name, text)),
-            ..self
-        }
+    pub(super) fn about(mut self, name: &'static str, text: String) -> Self {
+        self.about.push((name, text));
+        self
     }
 
     pub(super) fn guessed(self) -> Self {
@@ -92,11 +90,11 @@ impl Denied {
     /// The line that examples/fail2ban reads: who changes it changes that, too.
     pub(super) fn log(&self, peer: &Peer, plugin: &str) {
         let reason = self.reason;
-        let about = self.about.as_ref().map(|(name, text)| {
+        let about = self.about.iter().map(|(name, text)| {
             let text = Escaped(text);
             format!(" {name}=\"{text}\"")
         });
-        let about = about.unwrap_or_default();
+        let about: String = about.collect();
         // Every browser asks without credentials first.
         let level = if self.answer.status == StatusCode::UNAUTHORIZED && !self.guess {
             log::Level::Info

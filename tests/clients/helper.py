@@ -45,7 +45,7 @@ def do(question):
         allow(question, user)
     elif what == "deny":
         answer(question, allow=False, status=418, message="short & stout",
-               reason="no \"coffee\"\nhere", headers={"X-Pot": "tea", "Set-Cookie": ["a=1"]})
+               reason="no \"coffee\"\nhere", identity="jane", headers={"X-Pot": "tea", "Set-Cookie": ["a=1"]})
     elif what.isdigit():
         answer(question, allow=False, status=int(what))
     elif what == "echo":

@@ -33,7 +33,7 @@ fn who_is_refused_gets_status_headers_and_message() {
     assert_eq!(response.header("content-length"), Some("14"));
     assert_eq!(wire.take(14).unwrap(), b"short & stout\n");
     let line = bridge.wait_for_line(|line| line.starts_with("auth failed "));
-    let end = " plugin=Exec reason=\"turned away by the helper\" \
+    let end = " plugin=Exec reason=\"turned away by the helper\" user=\"jane\" \
                helper=\"no \\\"coffee\\\"\\nhere\"";
     assert!(line.starts_with("auth failed client=127.0.0.1:"), "{line}");
     assert!(line.ends_with(end), "{line}");
