@@ -1,13 +1,12 @@
 //! One connection, from accept to its record in the log. Read this first.
 
+mod told;
+
 use std::fmt;
-use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::Door;
@@ -33,6 +32,7 @@ use crate::tls::Tls;
 use crate::tls::client::Client;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
+use told::told;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -200,66 +200,5 @@ fn close(lost: Lost) -> Close {
     Close {
         code: 4000 + lost.status().as_u16(),
         reason: lost.text().into(),
-    }
-}
-
-/// Returns when the session is to end, and why.
-async fn told(
-    mut drain: Drain,
-    until: Option<SystemTime>,
-    ended: Option<&mut oneshot::Receiver<Close>>,
-) -> Close {
-    let expired = async {
-        match until {
-            Some(until) => {
-                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-                Box::pin(sleep(left)).await;
-            }
-            None => pending().await,
-        }
-    };
-    let ordered = async {
-        match ended {
-            Some(ended) => ended.await.ok(),
-            None => None,
-        }
-    };
-    tokio::select! {
-        () = drain.told() => Close::SHUTDOWN,
-        () = expired => Close::EXPIRED,
-        Some(close) = ordered => close,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use tokio::sync::oneshot;
-    use tokio::time::timeout;
-
-    use super::told;
-    use crate::drain::drain;
-    use crate::websocket::close::Close;
-
-    #[tokio::test]
-    async fn a_session_ends_by_its_time_by_order_and_with_the_server() {
-        let (drainer, drain) = drain();
-        let now = SystemTime::now();
-        let soon = Some(now + Duration::from_millis(20));
-        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
-        let past = Some(now - Duration::from_secs(1));
-        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
-        let (end, mut ended) = oneshot::channel();
-        end.send(Close::ENDED).unwrap();
-        let later = Some(now + Duration::from_secs(u32::MAX.into()));
-        let order = told(drain.clone(), later, Some(&mut ended));
-        assert_eq!(order.await, Close::ENDED);
-        // Nobody can give an order any more: that is none.
-        let (_, mut ended) = oneshot::channel();
-        let waiting = told(drain.clone(), later, Some(&mut ended));
-        assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
-        drainer.tell();
-        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
     }
 }
