@@ -206,6 +206,7 @@ fn context(
     census: Arc<Census>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
+    let monitor = Monitor::new(census, tls.clone());
     Ok(Context {
         site: Site {
             files: material.files,
@@ -218,8 +219,8 @@ fn context(
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
-        turned_away: TurnedAway::default(),
-        monitor: Monitor::new(census, tls.clone()),
+        turned_away: TurnedAway::new(monitor.meters.clone()),
+        monitor,
         tls,
         door: material.door,
         guide: match material.guide {
@@ -227,9 +228,9 @@ fn context(
             None => Guide::to(demo::start_target()?),
         },
         target_tls: material.target_tls,
-        announce: service.proxy_protocol,
         ssl_target: service.ssl_target,
         walls: material.walls,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,
