@@ -244,12 +244,16 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub web_auth: bool,
 
-    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile or
-    /// ReadOnlyTokenFile; takes the place of a target
+    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
+    /// ReadOnlyTokenFile, BaseTokenAPI, JSONTokenApi, JWTTokenApi or TokenRedis; takes the place of
+    /// a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
-    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such files
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such
+    /// files; for the APIs a URL with %s for the token; for JWTTokenApi a key file; for TokenRedis
+    /// HOST[:PORT[:DB[:PASSWORD[:NAMESPACE]]]] or a URL (redis://, rediss://, unix://). What has a
+    /// password is better given in the environment
     #[arg(
         long,
         value_name = "ARG",
@@ -267,6 +271,20 @@ pub struct Options {
     /// header:NAME; default is query
     #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
     pub token_from: Option<String>,
+
+    /// With JWTTokenApi, let only tokens count that say they are from NAME (iss)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_ISSUER")]
+    pub token_issuer: Option<String>,
+
+    /// With JWTTokenApi, let only tokens count that say they are for NAME (aud)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_AUDIENCE")]
+    pub token_audience: Option<String>,
+
+    /// With JWTTokenApi, end a session when its token expires (exp); otherwise a token has to be
+    /// valid only when the session begins
+    #[arg(long, env = "WEBSOCKIFY_TOKEN_EXPIRY", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub token_expiry: bool,
 
     /// The same as --token-plugin=TokenFile --token-source=FILE
     #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]

@@ -4,7 +4,12 @@
 //! file; [`options`] lists them.
 
 mod asking;
+mod http_api;
+mod json;
+mod jwt;
 mod options;
+#[cfg(feature = "redis")]
+mod redis;
 mod table;
 
 use std::fmt;
@@ -15,13 +20,21 @@ use hyper::Request;
 use tokio::time::sleep;
 
 pub use asking::From;
+pub use http_api::{Answer, Template};
+pub use jwt::Options as JwtOptions;
 pub use options::{Options, Plugin, Tokens};
 
+#[cfg(feature = "redis")]
+use self::redis::Redis;
+#[cfg(feature = "redis")]
+pub use self::redis::Source as RedisSource;
 use crate::error::Failure;
 use crate::listener::Peer;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
+use http_api::HttpApi;
+use jwt::Jwt;
 use table::Table;
 
 /// Knows the way of every session.
@@ -45,13 +58,23 @@ struct Many {
 #[derive(Debug)]
 enum Ready {
     File(Table),
+    Http(Box<HttpApi>, Answer),
+    Jwt(Box<Jwt>),
+    #[cfg(feature = "redis")]
+    Redis(Box<Redis>),
 }
 
 /// What a reload has read.
-pub struct Renewed(Option<table::Entries>);
+pub struct Renewed(New);
+
+enum New {
+    Nothing,
+    Entries(table::Entries),
+    Key(jwt::Renewed),
+}
 
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Fault(pub String);
 
@@ -77,10 +100,18 @@ impl Guide {
             Options::Tokens(tokens) => *tokens,
         };
         let plugin = match tokens.plugin {
-            Plugin::TokenFile(path) => Table::load(path).map(Ready::File),
+            Plugin::TokenFile(path) => Ready::File(Table::load(path).map_err(Failure::start)?),
+            Plugin::Http(template, answer) => {
+                Ready::Http(Box::new(HttpApi::load(template, answer)?), answer)
+            }
+            Plugin::Jwt(options) => {
+                Ready::Jwt(Box::new(Jwt::load(options).map_err(Failure::start)?))
+            }
+            #[cfg(feature = "redis")]
+            Plugin::Redis(source) => Ready::Redis(Box::new(Redis::load(source)?)),
         };
         Ok(Self(Way::Tokens(Box::new(Many {
-            plugin: plugin.map_err(Failure::start)?,
+            plugin,
             from: tokens.from,
             slow: Slow::default(),
         }))))
@@ -116,18 +147,28 @@ impl Guide {
     /// One sentence with the file.
     pub fn read(&self) -> Result<Renewed, String> {
         match &self.0 {
-            Way::One(_) => Ok(Renewed(None)),
-            Way::Tokens(many) => match &many.plugin {
-                Ready::File(table) => table.read().map(Some).map(Renewed),
-            },
+            Way::One(_) => Ok(Renewed(New::Nothing)),
+            Way::Tokens(many) => many.plugin.read().map(Renewed),
         }
     }
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        if let (Way::Tokens(many), Some(entries)) = (&self.0, renewed.0) {
-            match &many.plugin {
-                Ready::File(table) => table.renew(entries),
+        let Way::Tokens(many) = &self.0 else { return };
+        match (&many.plugin, renewed.0) {
+            (Ready::File(table), New::Entries(entries)) => table.renew(entries),
+            (Ready::Jwt(jwt), New::Key(key)) => jwt.renew(key),
+            _ => {}
+        }
+    }
+
+    /// Says in the log when the source of tokens cannot be reached. That may be so for a while
+    /// after a reboot, and is no reason not to start.
+    pub async fn probe(&self) {
+        if let Way::Tokens(many) = &self.0 {
+            if let Err(fault) = many.plugin.probe().await {
+                let name = many.plugin.name();
+                log::warn!("--token-source: {name} cannot be asked at the moment: {fault}");
             }
         }
     }
@@ -176,18 +217,51 @@ impl Ready {
     fn name(&self) -> &'static str {
         match self {
             Self::File(_) => "TokenFile",
+            Self::Http(_, Answer::Text) => "BaseTokenAPI",
+            Self::Http(_, Answer::Json) => "JSONTokenApi",
+            Self::Jwt(_) => "JWTTokenApi",
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => "TokenRedis",
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
         match self {
             Self::File(table) => vec![table.path().to_owned()],
+            Self::Http(..) => Vec::new(),
+            Self::Jwt(jwt) => vec![jwt.path().to_owned()],
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Vec::new(),
+        }
+    }
+
+    fn read(&self) -> Result<New, String> {
+        match self {
+            Self::File(table) => table.read().map(New::Entries),
+            Self::Http(..) => Ok(New::Nothing),
+            Self::Jwt(jwt) => jwt.read().map(New::Key),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Ok(New::Nothing),
+        }
+    }
+
+    /// Tries to reach the source, if it is on a network.
+    async fn probe(&self) -> Result<(), Fault> {
+        match self {
+            Self::File(_) | Self::Jwt(_) => Ok(()),
+            Self::Http(api, _) => api.probe().await,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.probe().await,
         }
     }
 
     async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
         match self {
             Self::File(table) => Ok(table.look_up(token)),
+            Self::Http(api, _) => api.look_up(token).await,
+            Self::Jwt(jwt) => Ok(jwt.look_up(token)),
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.look_up(token).await,
         }
     }
 }

@@ -3,7 +3,10 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "redis")]
+use super::RedisSource;
 use super::asking::From;
+use super::{Answer, JwtOptions, Template};
 use crate::cli;
 use crate::error::Failure;
 use crate::target::Target;
@@ -31,13 +34,21 @@ pub struct Tokens {
 pub enum Plugin {
     /// A file of tokens, or a directory of such files.
     TokenFile(PathBuf),
+    /// An HTTP server.
+    Http(Template, Answer),
+    /// The tokens themselves.
+    Jwt(JwtOptions),
+    /// A Redis server.
+    #[cfg(feature = "redis")]
+    Redis(RedisSource),
 }
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str = "TokenFile and ReadOnlyTokenFile";
+const CLASSES: &str =
+    "TokenFile, ReadOnlyTokenFile, BaseTokenAPI, JSONTokenApi, JWTTokenApi and TokenRedis";
 
 impl Plugin {
-    fn parse(class: &str, source: Option<&str>) -> Result<Self, String> {
+    fn parse(class: &str, source: Option<&str>, options: &cli::Options) -> Result<Self, String> {
         let name = class
             .strip_prefix("websockify.token_plugins.")
             .unwrap_or(class);
@@ -50,6 +61,20 @@ impl Plugin {
             "TokenFile" | "ReadOnlyTokenFile" => {
                 Ok(Self::TokenFile(needs("FILE or =DIRECTORY")?.into()))
             }
+            "BaseTokenAPI" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Text)),
+            "JSONTokenApi" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Json)),
+            "JWTTokenApi" => Ok(Self::Jwt(JwtOptions {
+                key: needs("KEYFILE")?.into(),
+                issuer: options.token_issuer.clone(),
+                audience: options.token_audience.clone(),
+                expiry: options.token_expiry,
+            })),
+            #[cfg(feature = "redis")]
+            "TokenRedis" => RedisSource::parse(needs("HOST or =URL")?).map(Self::Redis),
+            #[cfg(not(feature = "redis"))]
+            "TokenRedis" => Err("TokenRedis is not in this build: \
+                build it again with cargo's feature 'redis'"
+                .into()),
             _ => Err(format!(
                 "--token-plugin: there is no '{class}'; there are {CLASSES}"
             )),
@@ -59,6 +84,8 @@ impl Plugin {
     fn files(&self) -> Vec<PathBuf> {
         match self {
             Self::TokenFile(path) => vec![path.clone()],
+            Self::Jwt(options) => vec![options.key.clone()],
+            _ => Vec::new(),
         }
     }
 }
@@ -88,6 +115,9 @@ impl Tokens {
                     (options.token_source.is_some(), "--token-source"),
                     (options.host_token, "--host-token"),
                     (options.token_from.is_some(), "--token-from"),
+                    (options.token_issuer.is_some(), "--token-issuer"),
+                    (options.token_audience.is_some(), "--token-audience"),
+                    (options.token_expiry, "--token-expiry"),
                 ];
                 return match asking.iter().find(|(asked, _)| *asked) {
                     Some((_, who)) => Err(Failure::usage(format!(
@@ -107,7 +137,17 @@ impl Tokens {
             (None, true) => From::Host,
             (None, false) => From::Query,
         };
-        let plugin = Plugin::parse(class, source).map_err(Failure::usage)?;
+        let plugin = Plugin::parse(class, source, options).map_err(Failure::usage)?;
+        if !matches!(plugin, Plugin::Jwt(_)) {
+            let asking = [
+                (options.token_issuer.is_some(), "--token-issuer"),
+                (options.token_audience.is_some(), "--token-audience"),
+                (options.token_expiry, "--token-expiry"),
+            ];
+            if let Some((_, who)) = asking.iter().find(|(asked, _)| *asked) {
+                return Err(Failure::usage(format!("{who} is for JWTTokenApi only")));
+            }
+        }
         Ok(Some(Self { plugin, from }))
     }
 }
