@@ -245,15 +245,16 @@ pub struct Options {
     pub web_auth: bool,
 
     /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
-    /// ReadOnlyTokenFile, BaseTokenAPI, JSONTokenApi, JWTTokenApi or TokenRedis; takes the place of
-    /// a target
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, BaseTokenAPI, JSONTokenApi,
+    /// JWTTokenApi or TokenRedis; takes the place of a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
-    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT', or a directory of such
-    /// files; for the APIs a URL with %s for the token; for JWTTokenApi a key file; for TokenRedis
-    /// HOST[:PORT[:DB[:PASSWORD[:NAMESPACE]]]] or a URL (redis://, rediss://, unix://). What has a
-    /// password is better given in the environment
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
+    /// files; a directory of files or sockets that are named like tokens; the APIs' URL with %s
+    /// for the token; a key file of JWTTokenApi; HOST[:PORT[:DB[:PASSWORD[:NAMESPACE]]]] or a URL of
+    /// TokenRedis (redis://, rediss://, unix://). One with a password is better given in the
+    /// environment
     #[arg(
         long,
         value_name = "ARG",

@@ -26,6 +26,7 @@ pub mod demo;
 pub mod drain;
 pub mod error;
 pub mod http;
+pub mod inside;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -43,6 +44,7 @@ pub mod systemd;
 pub mod target;
 pub mod tls;
 pub mod token;
+pub mod watch;
 pub mod websocket;
 
 use std::ffi::OsString;

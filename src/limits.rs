@@ -175,6 +175,17 @@ pub const FAILURE_DELAY_MOST: Duration = Duration::from_secs(5);
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
+/// How long watched files must stay as they are before they are read: an administrator's `mv a b; mv c d`
+/// is one change.
+pub const WATCH_SETTLED: Duration = Duration::from_millis(50);
+
+/// How long they may go on changing before they are read all the same.
+pub const WATCH_MOST: Duration = Duration::from_secs(1);
+
+/// Bad lines of one reading that are told by number; the others are counted. A file of another kind
+/// would fill the log.
+pub const LINE_FAULTS: usize = 20;
+
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
 

@@ -3,13 +3,17 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
+use crate::inside;
 use crate::limits;
 use crate::listener::tune;
 use crate::stream::{Socket, Stream};
@@ -27,6 +31,13 @@ pub enum Target {
     },
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// One in a directory that no path leads out of: see [`inside`].
+    Inside {
+        /// The directory, whatever it is when a session begins.
+        root: PathBuf,
+        /// The socket in it.
+        path: PathBuf,
+    },
 }
 
 impl Target {
@@ -60,6 +71,7 @@ impl Target {
         let connecting = async {
             let (socket, host) = match self {
                 Self::Unix(path) => (dial_unix(path.clone()).await?, None),
+                Self::Inside { root, path } => (dial_inside(root, path).await?, None),
                 Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
             };
             match tls {
@@ -84,6 +96,7 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inside { root, path } => write!(f, "unix:{}", root.join(path).display()),
         }
     }
 }
@@ -112,6 +125,27 @@ pub fn parse_port(text: &str) -> Option<u16> {
 )]
 async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
     UnixStream::connect(path).await.map(Socket::Unix)
+}
+
+async fn dial_inside(root: &Path, path: &Path) -> io::Result<Socket> {
+    let (root, path) = (root.to_owned(), path.to_owned());
+    let socket = spawn_blocking(move || find_socket(&root, &path)).await??;
+    // By its descriptor, so that it is the socket that was found and not what its name is now.
+    dial_unix(format!("/proc/self/fd/{}", socket.as_raw_fd()).into()).await
+}
+
+/// Finds a socket in a directory; blocks.
+///
+/// # Errors
+/// The kernel's: EXDEV for a way out; ENOTSOCK for what is no socket.
+pub fn find_socket(root: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let socket = inside::open(root.as_fd(), path, OFlags::PATH)?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) {
+        FileType::Socket => Ok(socket),
+        _ => Err(Errno::NOTSOCK.into()),
+    }
 }
 
 async fn dial_tcp(host: &str, port: u16) -> io::Result<Socket> {

@@ -5,7 +5,6 @@
 
 pub mod files;
 mod listing;
-mod walk;
 
 use std::convert::Infallible;
 use std::fmt;

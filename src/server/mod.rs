@@ -105,8 +105,6 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     log::info!("bridging to {}", hall.context.guide);
     let status = hall.status();
     notify::ready(&status);
-    let context = hall.context.clone();
-    tokio::spawn(async move { context.guide.probe().await });
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
@@ -114,6 +112,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let mut upkeep = pin!(async {
         tokio::select! {
             () = hall.report(status) => {}
+            () = hall.context.guide.keep() => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });

@@ -22,7 +22,6 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{Fault, json};
-use crate::error::Failure;
 use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
@@ -54,8 +53,9 @@ impl HttpApi {
     ///
     /// # Errors
     /// When the system's TLS cannot be used.
-    pub(super) fn load(template: Template, answer: Answer) -> Result<Self, Failure> {
-        let connector = Connector(Arc::new(client::Client::load(client::Options::default())?));
+    pub(super) fn load(template: Template, answer: Answer) -> Result<Self, String> {
+        let tls = client::Client::load(client::Options::default());
+        let connector = Connector(Arc::new(tls.map_err(|failure| failure.to_string())?));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(limits::TOKEN_API_IDLE)

@@ -1,15 +1,17 @@
 //! The guide: where a session goes, by a token where there is more than one target.
 //!
 //! A plugin takes a token's text and knows nothing of requests: those are [`asking`]'s. Each has a
-//! file; [`options`] lists them.
+//! file; [`options`] lists them, [`plugin`] speaks for each.
 
 mod asking;
 mod http_api;
 mod json;
 mod jwt;
 mod options;
+mod plugin;
 #[cfg(feature = "redis")]
 mod redis;
+mod sockets;
 mod table;
 
 use std::fmt;
@@ -19,23 +21,20 @@ use std::time::Instant;
 use hyper::Request;
 use tokio::time::sleep;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Source as RedisSource;
 pub use asking::From;
 pub use http_api::{Answer, Template};
 pub use jwt::Options as JwtOptions;
 pub use options::{Options, Plugin, Tokens};
+pub use table::Layout;
 
-#[cfg(feature = "redis")]
-use self::redis::Redis;
-#[cfg(feature = "redis")]
-pub use self::redis::Source as RedisSource;
 use crate::error::Failure;
 use crate::listener::Peer;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
-use http_api::HttpApi;
-use jwt::Jwt;
-use table::Table;
+use plugin::{New, Ready};
 
 /// Knows the way of every session.
 #[derive(Debug)]
@@ -54,24 +53,8 @@ struct Many {
     slow: Slow,
 }
 
-/// A plugin, ready to look tokens up.
-#[derive(Debug)]
-enum Ready {
-    File(Table),
-    Http(Box<HttpApi>, Answer),
-    Jwt(Box<Jwt>),
-    #[cfg(feature = "redis")]
-    Redis(Box<Redis>),
-}
-
 /// What a reload has read.
 pub struct Renewed(New);
-
-enum New {
-    Nothing,
-    Entries(table::Entries),
-    Key(jwt::Renewed),
-}
 
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -99,19 +82,8 @@ impl Guide {
             Options::Target(target) => return Ok(Self::to(target)),
             Options::Tokens(tokens) => *tokens,
         };
-        let plugin = match tokens.plugin {
-            Plugin::TokenFile(path) => Ready::File(Table::load(path).map_err(Failure::start)?),
-            Plugin::Http(template, answer) => {
-                Ready::Http(Box::new(HttpApi::load(template, answer)?), answer)
-            }
-            Plugin::Jwt(options) => {
-                Ready::Jwt(Box::new(Jwt::load(options).map_err(Failure::start)?))
-            }
-            #[cfg(feature = "redis")]
-            Plugin::Redis(source) => Ready::Redis(Box::new(Redis::load(source)?)),
-        };
         Ok(Self(Way::Tokens(Box::new(Many {
-            plugin,
+            plugin: Ready::load(tokens.plugin)?,
             from: tokens.from,
             slow: Slow::default(),
         }))))
@@ -132,7 +104,7 @@ impl Guide {
         }
     }
 
-    /// Every file that matters to it, to notice when one changes.
+    /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         match &self.0 {
@@ -141,7 +113,7 @@ impl Guide {
         }
     }
 
-    /// Reads those files anew; blocks, and changes nothing yet.
+    /// Reads all files anew; blocks, and changes nothing yet.
     ///
     /// # Errors
     /// One sentence with the file.
@@ -154,23 +126,17 @@ impl Guide {
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        let Way::Tokens(many) = &self.0 else { return };
-        match (&many.plugin, renewed.0) {
-            (Ready::File(table), New::Entries(entries)) => table.renew(entries),
-            (Ready::Jwt(jwt), New::Key(key)) => jwt.renew(key),
-            _ => {}
+        if let Way::Tokens(many) = &self.0 {
+            many.plugin.renew(renewed.0);
         }
     }
 
-    /// Says in the log when the source of tokens cannot be reached. That may be so for a while
-    /// after a reboot, and is no reason not to start.
-    pub async fn probe(&self) {
+    /// Keeps up with what changes, for as long as it is polled.
+    pub async fn keep(&self) {
         if let Way::Tokens(many) = &self.0 {
-            if let Err(fault) = many.plugin.probe().await {
-                let name = many.plugin.name();
-                log::warn!("--token-source: {name} cannot be asked at the moment: {fault}");
-            }
+            many.plugin.keep().await;
         }
+        std::future::pending::<()>().await;
     }
 
     /// Finds the way that a request asks for. A client without one has been logged when this
@@ -209,59 +175,6 @@ impl Many {
                 Err(lost(Lost::Unknown, &"unknown token"))
             }
             Err(fault) => Err(lost(Lost::Unavailable, &fault)),
-        }
-    }
-}
-
-impl Ready {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::File(_) => "TokenFile",
-            Self::Http(_, Answer::Text) => "BaseTokenAPI",
-            Self::Http(_, Answer::Json) => "JSONTokenApi",
-            Self::Jwt(_) => "JWTTokenApi",
-            #[cfg(feature = "redis")]
-            Self::Redis(_) => "TokenRedis",
-        }
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::File(table) => vec![table.path().to_owned()],
-            Self::Http(..) => Vec::new(),
-            Self::Jwt(jwt) => vec![jwt.path().to_owned()],
-            #[cfg(feature = "redis")]
-            Self::Redis(_) => Vec::new(),
-        }
-    }
-
-    fn read(&self) -> Result<New, String> {
-        match self {
-            Self::File(table) => table.read().map(New::Entries),
-            Self::Http(..) => Ok(New::Nothing),
-            Self::Jwt(jwt) => jwt.read().map(New::Key),
-            #[cfg(feature = "redis")]
-            Self::Redis(_) => Ok(New::Nothing),
-        }
-    }
-
-    /// Tries to reach the source, if it is on a network.
-    async fn probe(&self) -> Result<(), Fault> {
-        match self {
-            Self::File(_) | Self::Jwt(_) => Ok(()),
-            Self::Http(api, _) => api.probe().await,
-            #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.probe().await,
-        }
-    }
-
-    async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
-        match self {
-            Self::File(table) => Ok(table.look_up(token)),
-            Self::Http(api, _) => api.look_up(token).await,
-            Self::Jwt(jwt) => Ok(jwt.look_up(token)),
-            #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.look_up(token).await,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 #[cfg(feature = "redis")]
 use super::RedisSource;
 use super::asking::From;
+use super::table::Layout;
 use super::{Answer, JwtOptions, Template};
 use crate::cli;
 use crate::error::Failure;
@@ -32,20 +33,22 @@ pub struct Tokens {
 /// A plugin and what it goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plugin {
-    /// A file of tokens, or a directory of such files.
-    TokenFile(PathBuf),
+    /// Tokens in files that are kept in memory.
+    Table(PathBuf, Layout),
+    /// Sockets in a directory, each named like its token.
+    SocketDirectory(PathBuf),
     /// An HTTP server.
     Http(Template, Answer),
     /// The tokens themselves.
     Jwt(JwtOptions),
     /// A Redis server.
     #[cfg(feature = "redis")]
-    Redis(RedisSource),
+    Redis(Box<RedisSource>),
 }
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str =
-    "TokenFile, ReadOnlyTokenFile, BaseTokenAPI, JSONTokenApi, JWTTokenApi and TokenRedis";
+const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, \
+    BaseTokenAPI, JSONTokenApi, JWTTokenApi and TokenRedis";
 
 impl Plugin {
     fn parse(class: &str, source: Option<&str>, options: &cli::Options) -> Result<Self, String> {
@@ -58,9 +61,12 @@ impl Plugin {
                 .ok_or_else(|| format!("{name} needs --token-source={what}"))
         };
         match name {
-            "TokenFile" | "ReadOnlyTokenFile" => {
-                Ok(Self::TokenFile(needs("FILE or =DIRECTORY")?.into()))
-            }
+            "TokenFile" | "ReadOnlyTokenFile" => Ok(Self::Table(
+                needs("FILE, or =DIRECTORY")?.into(),
+                Layout::Lines,
+            )),
+            "TokenFileName" => Ok(Self::Table(needs("DIRECTORY")?.into(), Layout::FileNames)),
+            "UnixDomainSocketDirectory" => Ok(Self::SocketDirectory(needs("DIRECTORY")?.into())),
             "BaseTokenAPI" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Text)),
             "JSONTokenApi" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Json)),
             "JWTTokenApi" => Ok(Self::Jwt(JwtOptions {
@@ -70,7 +76,10 @@ impl Plugin {
                 expiry: options.token_expiry,
             })),
             #[cfg(feature = "redis")]
-            "TokenRedis" => RedisSource::parse(needs("HOST or =URL")?).map(Self::Redis),
+            "TokenRedis" => {
+                let source = RedisSource::parse(needs("HOST, or =URL")?)?;
+                Ok(Self::Redis(Box::new(source)))
+            }
             #[cfg(not(feature = "redis"))]
             "TokenRedis" => Err("TokenRedis is not in this build: \
                 build it again with cargo's feature 'redis'"
@@ -81,11 +90,13 @@ impl Plugin {
         }
     }
 
+    /// Files that do not tell of their changes.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::TokenFile(path) => vec![path.clone()],
             Self::Jwt(options) => vec![options.key.clone()],
-            _ => Vec::new(),
+            #[cfg(feature = "redis")]
+            Self::Redis(source) => source.files(),
+            Self::Table(..) | Self::SocketDirectory(_) | Self::Http(..) => Vec::new(),
         }
     }
 }
@@ -115,11 +126,9 @@ impl Tokens {
                     (options.token_source.is_some(), "--token-source"),
                     (options.host_token, "--host-token"),
                     (options.token_from.is_some(), "--token-from"),
-                    (options.token_issuer.is_some(), "--token-issuer"),
-                    (options.token_audience.is_some(), "--token-audience"),
-                    (options.token_expiry, "--token-expiry"),
                 ];
-                return match asking.iter().find(|(asked, _)| *asked) {
+                let mut asking = asking.into_iter().chain(about_jwts(options));
+                return match asking.find(|(asked, _)| *asked) {
                     Some((_, who)) => Err(Failure::usage(format!(
                         "You must use --token-plugin to use {who}"
                     ))),
@@ -139,15 +148,19 @@ impl Tokens {
         };
         let plugin = Plugin::parse(class, source, options).map_err(Failure::usage)?;
         if !matches!(plugin, Plugin::Jwt(_)) {
-            let asking = [
-                (options.token_issuer.is_some(), "--token-issuer"),
-                (options.token_audience.is_some(), "--token-audience"),
-                (options.token_expiry, "--token-expiry"),
-            ];
-            if let Some((_, who)) = asking.iter().find(|(asked, _)| *asked) {
+            if let Some((_, who)) = about_jwts(options).iter().find(|(asked, _)| *asked) {
                 return Err(Failure::usage(format!("{who} is for JWTTokenApi only")));
             }
         }
         Ok(Some(Self { plugin, from }))
     }
+}
+
+/// Options that mean nothing to other plugins.
+fn about_jwts(options: &cli::Options) -> [(bool, &'static str); 3] {
+    [
+        (options.token_issuer.is_some(), "--token-issuer"),
+        (options.token_audience.is_some(), "--token-audience"),
+        (options.token_expiry, "--token-expiry"),
+    ]
 }

@@ -4,8 +4,10 @@ mod source;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use openssl::ssl::SslConnector;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, cmd};
 use serde_json::{Map, Value};
@@ -13,7 +15,6 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::{Fault, json};
-use crate::error::Failure;
 use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
@@ -43,11 +44,9 @@ impl Redis {
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub(super) fn load(source: Source) -> Result<Self, Failure> {
+    pub(super) fn load(source: Source) -> Result<Self, String> {
         let tls = source.tls.clone().map(Client::load).transpose();
-        let tls = tls.map_err(|failure| {
-            Failure::start(failure.to_string().replace("--ssl-target-", "TokenRedis: "))
-        })?;
+        let tls = tls.map_err(|failure| named(&failure.to_string()))?;
         let mut login = RedisConnectionInfo::default().set_db(source.db);
         if let Some(user) = &source.user {
             login = login.set_username(user);
@@ -61,6 +60,27 @@ impl Redis {
             tls,
             shared: Mutex::default(),
         })
+    }
+
+    /// The files of TLS.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.source.files()
+    }
+
+    /// Reads those files anew; blocks, and changes nothing yet.
+    ///
+    /// # Errors
+    /// One sentence that names the file.
+    pub(super) fn read(&self) -> Result<Option<SslConnector>, String> {
+        let read = self.tls.as_ref().map(Client::read).transpose();
+        read.map_err(|fault| named(&fault))
+    }
+
+    /// Connects by what [`Redis::read`] has read from now on.
+    pub(super) fn renew(&self, connector: SslConnector) {
+        if let Some(tls) = &self.tls {
+            tls.renew(connector);
+        }
     }
 
     /// Tries to reach the server.
@@ -142,6 +162,15 @@ impl Redis {
         tokio::spawn(driver);
         Ok(connection)
     }
+}
+
+/// Calls files as the source does.
+fn named(fault: &str) -> String {
+    let fault = fault
+        .replace("--ssl-target-cafile", "ssl_ca_certs")
+        .replace("--ssl-target-cert", "ssl_certfile")
+        .replace("--ssl-target-key", "ssl_keyfile");
+    format!("TokenRedis: {fault}")
 }
 
 /// Only the kind of what a server says: some of its errors quote the command, and with it a token.

@@ -1,6 +1,7 @@
 //! `--token-source` of TokenRedis.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 use redis::parse_redis_url;
@@ -65,6 +66,12 @@ impl Source {
             }),
             _ => Err(wrong()),
         }
+    }
+
+    /// Every file that it names.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.tls.iter().flat_map(client::Options::files).collect()
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
-mod file; // TokenFile
+mod file; // TokenFile, TokenFileName
+mod sockets; // UnixDomainSocketDirectory
 
 /// A bridge whose targets a plugin knows.
 fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
