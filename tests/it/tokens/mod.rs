@@ -7,6 +7,8 @@ use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
 mod file; // TokenFile, TokenFileName
+mod http_api; // BaseTokenAPI, JSONTokenApi
+mod jwt; // JWTTokenApi
 mod sockets; // UnixDomainSocketDirectory
 
 /// A bridge whose targets a plugin knows.
