@@ -286,6 +286,18 @@ pub struct Options {
     #[arg(long, env = "WEBSOCKIFY_TOKEN_EXPIRY", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
     pub token_expiry: bool,
+    /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
+    /// from their user; close is a WebSocket that is closed with a code and a reason
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",
+          value_parser = ["http", "close"])]
+    pub token_errors: String,
+
+    /// Let tokens lead only to CIDR, HOST, *.DOMAIN, each with :PORT or :FIRST-LAST or for every
+    /// port, or unix:DIRECTORY; repeat it or separate by commas. Judged is the address that a name
+    /// turns out to have
+    #[arg(long, value_name = "WHERE", env = "WEBSOCKIFY_ALLOW_TARGET", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub allow_target: Vec<String>,
 
     /// The same as --token-plugin=TokenFile --token-source=FILE
     #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]

@@ -6,9 +6,8 @@ use hyper::{Request, StatusCode};
 
 use crate::auth::{Admitted, Door, Visitor, Wants};
 use crate::refusal::Refusal;
-use crate::route::Route;
 use crate::server::census::Seat;
-use crate::token::{Guide, Lost};
+use crate::token::{Found, Guide, Lost};
 
 /// Receives one client's requests.
 #[derive(Debug)]
@@ -23,13 +22,13 @@ pub struct Reception<'c> {
     pub seat: &'c Seat,
 }
 
-/// A client gets its session.
+/// A client gets its session, or at least a word about why it has none.
 #[derive(Debug)]
 pub struct Welcome {
     /// Who it is, if that was asked.
     pub identity: Option<Box<str>>,
     /// Where it goes.
-    pub route: Route,
+    pub way: Result<Found, Lost>,
 }
 
 impl Reception<'_> {
@@ -48,31 +47,27 @@ impl Reception<'_> {
     pub async fn receive(&self, request: &Request<()>) -> Result<Welcome, Refusal> {
         let wants = Wants::WebSocket;
         let admitted = self.door.judge(&self.visitor, request, wants).await?;
-        let found = self.guide.find(&self.visitor.peer, request).await;
-        let route = found.map_err(answer)?;
-        if !self.seat.begin_session() {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Err(Refusal::new(status, "No further session"));
+        let way = self.guide.find(&self.visitor.peer, request).await;
+        match way {
+            Err(lost) if !self.guide.closes() => return Err(answer(lost)),
+            Ok(_) if !self.seat.begin_session() => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return Err(Refusal::new(status, "No further session"));
+            }
+            _ => {}
         }
         Ok(Welcome {
             identity: admitted.identity,
-            route,
+            way,
         })
     }
 }
 
 /// What a client without a way is told.
 fn answer(lost: Lost) -> Refusal {
+    let refusal = Refusal::new(lost.status(), lost.text());
     match lost {
-        Lost::NoToken => Refusal::new(StatusCode::FORBIDDEN, "This address needs a token"),
-        Lost::Unknown => Refusal::new(
-            StatusCode::NOT_FOUND,
-            "The token is not known: it may be mistyped, revoked or out of date",
-        ),
-        Lost::Unavailable => Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Tokens cannot be looked up at the moment",
-        )
-        .with(RETRY_AFTER, "5"),
+        Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
+        Lost::NoToken | Lost::Unknown => refusal,
     }
 }

@@ -1,8 +1,11 @@
 //! One connection, from accept to its record in the log. Read this first.
 
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::auth::{Door, Visitor};
@@ -15,10 +18,14 @@ use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
+use crate::server::ledger::Ledger;
 use crate::stream::Stream;
+use crate::target::Unreached;
+use crate::target::walls::Walls;
 use crate::tls::Tls;
 use crate::tls::client::Client;
-use crate::token::Guide;
+use crate::token::{Found, Guide, Lost};
+use crate::websocket::close::Close;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -35,6 +42,10 @@ pub struct Context {
     pub target_tls: Option<Client>,
     /// Whether TLS is spoken to targets of which nothing else is said.
     pub ssl_target: bool,
+    /// Where none goes.
+    pub walls: Walls,
+    /// All of them.
+    pub ledger: Arc<Ledger>,
     /// How they are relayed.
     pub settings: Settings,
     /// Given when the server ends.
@@ -74,12 +85,32 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
-    let Welcome { identity, route } = client.welcome;
+    let Welcome { identity, way } = client.welcome;
+    let Found { route, token } = match way {
+        Ok(found) => found,
+        Err(lost) => {
+            let refused = Refused::ByUs(close(lost));
+            let relay = Relay::refuse(client.stream, client.early, context.settings, refused);
+            relay.run(told(drain.clone(), None, None)).await;
+            return;
+        }
+    };
+    let shown = (peer.to_string().into(), route.to_string().into());
+    let (line, ended) = context
+        .ledger
+        .enter(shown.0, identity.clone(), shown.1, token);
     let relay = match Box::pin(reach(&context, &route, &peer)).await {
-        Ok(target) => Relay::new(client.stream, client.early, target, context.settings),
+        Ok(target) => Relay::new(
+            client.stream,
+            client.early,
+            target,
+            context.settings,
+            line.tally.clone(),
+        ),
         Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
     };
-    let summary: Summary = relay.run(drain.clone()).await;
+    let told = told(drain.clone(), route.until, Some(ended));
+    let summary: Summary = relay.run(told).await;
     summary.log(&peer, identity.as_deref(), &route);
 }
 
@@ -98,10 +129,82 @@ async fn reach(
         sleep(limits::CLOSE_TIME).await;
     };
     tokio::select! {
-        reached = route.target.connect(tls) => reached.map_err(|error| {
+        reached = route.target.connect(tls, &context.walls) => reached.map_err(|error| {
             log::warn!("cannot connect to {route} for client={peer}: {error}");
-            Refused::Unreachable
+            match error {
+                Unreached::Forbidden(_) => Refused::ByUs(Close::FORBIDDEN),
+                Unreached::Failed(_) => Refused::Unreachable,
+            }
         }),
-        () = told_long_ago => Err(Refused::Shutdown),
+        () = told_long_ago => Err(Refused::ByUs(Close::SHUTDOWN)),
+    }
+}
+
+/// What a client without a way is told by a close frame.
+fn close(lost: Lost) -> Close {
+    Close {
+        code: 4000 + lost.status().as_u16(),
+        reason: lost.text().into(),
+    }
+}
+
+/// Returns when the session is to end, and why.
+async fn told(
+    mut drain: Drain,
+    until: Option<SystemTime>,
+    ended: Option<oneshot::Receiver<Close>>,
+) -> Close {
+    let expired = async {
+        match until {
+            Some(until) => {
+                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+                Box::pin(sleep(left)).await;
+            }
+            None => pending().await,
+        }
+    };
+    let ordered = async {
+        match ended {
+            Some(ended) => ended.await.ok(),
+            None => None,
+        }
+    };
+    tokio::select! {
+        () = drain.told() => Close::SHUTDOWN,
+        () = expired => Close::EXPIRED,
+        Some(close) = ordered => close,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::told;
+    use crate::drain::drain;
+    use crate::websocket::close::Close;
+
+    #[tokio::test]
+    async fn a_session_ends_by_its_time_by_order_and_with_the_server() {
+        let (drainer, drain) = drain();
+        let now = SystemTime::now();
+        let soon = Some(now + Duration::from_millis(20));
+        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
+        let past = Some(now - Duration::from_secs(1));
+        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
+        let (end, ended) = oneshot::channel();
+        end.send(Close::ENDED).unwrap();
+        let later = Some(now + Duration::from_secs(u32::MAX.into()));
+        let order = told(drain.clone(), later, Some(ended));
+        assert_eq!(order.await, Close::ENDED);
+        // Nobody can give an order any more: that is none.
+        let (_, ended) = oneshot::channel();
+        let waiting = told(drain.clone(), later, Some(ended));
+        assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
+        drainer.tell();
+        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
     }
 }

@@ -1,5 +1,7 @@
 //! Where to: the only place that knows what a target is, resolves its name and connects to it.
 
+pub mod walls;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,6 +20,7 @@ use crate::limits;
 use crate::listener::tune;
 use crate::stream::{Socket, Stream};
 use crate::tls::client::Client;
+use walls::{Forbidden, Walls};
 
 /// A service that clients reach through us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,28 +69,50 @@ impl Target {
     /// last after a short head start (RFC 8305), and speaks TLS if told so. Returns within [`limits::CONNECT_TIME`].
     ///
     /// # Errors
-    /// The last address's error, or the resolver's.
-    pub async fn connect(&self, tls: Option<&Client>) -> io::Result<Stream> {
+    /// The last address's error, or the resolver's; or that it may not be reached.
+    pub async fn connect(&self, tls: Option<&Client>, walls: &Walls) -> Result<Stream, Unreached> {
         let connecting = async {
             let (socket, host) = match self {
-                Self::Unix(path) => (dial_unix(path.clone()).await?, None),
-                Self::Inside { root, path } => (dial_inside(root, path).await?, None),
-                Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
+                Self::Unix(path) => {
+                    let within = walls.judge_path(path)?;
+                    let inside = within.and_then(|it| Some((it, path.strip_prefix(it).ok()?)));
+                    match inside {
+                        Some((root, path)) => (dial_inside(root, path).await?, None),
+                        None => (dial_unix(path.clone()).await?, None),
+                    }
+                }
+                Self::Inside { root, path } => {
+                    walls.judge_path(&root.join(path))?;
+                    (dial_inside(root, path).await?, None)
+                }
+                Self::Tcp { host, port } => {
+                    let addresses = walls.judge(host, resolve(host, *port).await?)?;
+                    (dial_tcp(&addresses).await?, Some(host.as_str()))
+                }
             };
-            match tls {
-                Some(tls) => tls.connect(socket, host).await,
-                None => Ok(Stream::Plain(socket)),
-            }
+            Ok(match tls {
+                Some(tls) => tls.connect(socket, host).await?,
+                None => Stream::Plain(socket),
+            })
         };
         time::timeout(limits::CONNECT_TIME, connecting)
             .await
             .unwrap_or_else(|_| {
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "no answer within the time for connecting",
-                ))
+                let text = "no answer within the time for connecting";
+                Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
             })
     }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    /// It may not be reached.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// It cannot.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
 }
 
 impl fmt::Display for Target {
@@ -148,9 +173,8 @@ pub fn find_socket(root: &Path, path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-async fn dial_tcp(host: &str, port: u16) -> io::Result<Socket> {
-    let addresses = resolve(host, port).await?;
-    let stream = match addresses.as_slice() {
+async fn dial_tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
+    let stream = match addresses {
         [] => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "the name has no address",

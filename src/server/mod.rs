@@ -3,6 +3,7 @@
 pub mod census;
 mod ends;
 mod hall;
+pub mod ledger;
 mod reload;
 
 use std::pin::pin;
@@ -25,6 +26,7 @@ use crate::listener::{self, Accepted, Door, Listener};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
 use crate::token::{self, Guide};
@@ -41,6 +43,7 @@ struct Material {
     door: AuthDoor,
     /// None for the demo, which brings its own target.
     guide: Option<Guide>,
+    walls: Walls,
     stamp: Stamp,
 }
 
@@ -49,11 +52,12 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
+    let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
     let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
-    let material = Material {
+    let mut material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
@@ -61,8 +65,11 @@ pub fn run(config: Config) -> Result<(), Failure> {
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
         guide: config.to.map(Guide::load).transpose()?,
+        walls: Walls::default(),
     };
     let doors = listener::open(config.listen)?;
+    let own = doors.iter().filter_map(Door::own).collect();
+    material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
@@ -177,6 +184,8 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
         },
         target_tls: material.target_tls,
         ssl_target: service.ssl_target,
+        walls: material.walls,
+        ledger: Arc::default(),
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -26,6 +26,7 @@ use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::stream::Stream;
+use crate::target::walls::Walls;
 use crate::tls::client;
 pub use url::Template;
 
@@ -187,7 +188,9 @@ struct Connector(Arc<client::Client>);
 impl Connector {
     async fn reach(&self, uri: &Uri) -> io::Result<Stream> {
         let (target, secure) = url::server(uri).ok_or(io::ErrorKind::InvalidInput)?;
-        target.connect(secure.then_some(&self.0)).await
+        // Walls are for targets: an administrator has named this server.
+        let (tls, walls) = (secure.then_some(&*self.0), Walls::default());
+        target.connect(tls, &walls).await.map_err(io::Error::other)
     }
 }
 

@@ -7,6 +7,7 @@ mod asking;
 mod http_api;
 mod json;
 mod jwt;
+mod mark;
 mod options;
 mod plugin;
 #[cfg(feature = "redis")]
@@ -18,7 +19,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hyper::Request;
+use hyper::{Request, StatusCode};
 use tokio::time::sleep;
 
 #[cfg(feature = "redis")]
@@ -26,6 +27,7 @@ pub use self::redis::Source as RedisSource;
 pub use asking::From;
 pub use http_api::{Answer, Template};
 pub use jwt::Options as JwtOptions;
+pub use mark::Mark;
 pub use options::{Options, Plugin, Tokens};
 pub use table::Layout;
 
@@ -38,7 +40,11 @@ use plugin::{New, Ready};
 
 /// Knows the way of every session.
 #[derive(Debug)]
-pub struct Guide(Way);
+pub struct Guide {
+    way: Way,
+    /// Whether a client without a way is told so by a close frame.
+    closes: bool,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -51,6 +57,15 @@ struct Many {
     plugin: Ready,
     from: From,
     slow: Slow,
+}
+
+/// Where a client goes.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The way.
+    pub route: Route,
+    /// The mark of its token, if it has one.
+    pub token: Option<Mark>,
 }
 
 /// What a reload has read.
@@ -82,23 +97,36 @@ impl Guide {
             Options::Target(target) => return Ok(Self::to(target)),
             Options::Tokens(tokens) => *tokens,
         };
-        Ok(Self(Way::Tokens(Box::new(Many {
-            plugin: Ready::load(tokens.plugin)?,
-            from: tokens.from,
-            slow: Slow::default(),
-        }))))
+        Ok(Self {
+            way: Way::Tokens(Box::new(Many {
+                plugin: Ready::load(tokens.plugin)?,
+                from: tokens.from,
+                slow: Slow::default(),
+            })),
+            closes: tokens.closes,
+        })
     }
 
     /// Knows one target.
     #[must_use]
     pub fn to(target: Target) -> Self {
-        Self(Way::One(Route::to(target)))
+        Self {
+            way: Way::One(Route::to(target)),
+            closes: false,
+        }
+    }
+
+    /// Whether a client without a way is to learn it by a close frame, which browsers show, and
+    /// not by the answer to its request, which they do not.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// The only target, if there is only one.
     #[must_use]
     pub fn target(&self) -> Option<&Target> {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => Some(&route.target),
             Way::Tokens(_) => None,
         }
@@ -107,7 +135,7 @@ impl Guide {
     /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        match &self.0 {
+        match &self.way {
             Way::One(_) => Vec::new(),
             Way::Tokens(many) => many.plugin.files(),
         }
@@ -118,7 +146,7 @@ impl Guide {
     /// # Errors
     /// One sentence with the file.
     pub fn read(&self) -> Result<Renewed, String> {
-        match &self.0 {
+        match &self.way {
             Way::One(_) => Ok(Renewed(New::Nothing)),
             Way::Tokens(many) => many.plugin.read().map(Renewed),
         }
@@ -126,14 +154,14 @@ impl Guide {
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        if let Way::Tokens(many) = &self.0 {
+        if let Way::Tokens(many) = &self.way {
             many.plugin.renew(renewed.0);
         }
     }
 
     /// Keeps up with what changes, for as long as it is polled.
     pub async fn keep(&self) {
-        if let Way::Tokens(many) = &self.0 {
+        if let Way::Tokens(many) = &self.way {
             many.plugin.keep().await;
         }
         std::future::pending::<()>().await;
@@ -144,16 +172,19 @@ impl Guide {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
-        match &self.0 {
-            Way::One(route) => Ok(route.clone()),
+    pub async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
+        match &self.way {
+            Way::One(route) => Ok(Found {
+                route: route.clone(),
+                token: None,
+            }),
             Way::Tokens(many) => many.find(peer, request).await,
         }
     }
 }
 
 impl Many {
-    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Route, Lost> {
+    async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
         let name = self.plugin.name();
         let lost = |lost: Lost, fault: &dyn fmt::Display| {
             log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
@@ -167,7 +198,10 @@ impl Many {
         // answer that it was right.
         sleep(self.slow.delay(peer.ip(), Instant::now())).await;
         match self.plugin.look_up(&token).await {
-            Ok(Some(route)) => Ok(route),
+            Ok(Some(route)) => Ok(Found {
+                route,
+                token: Some(Mark::of(&token)),
+            }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
@@ -179,9 +213,31 @@ impl Many {
     }
 }
 
+impl Lost {
+    /// What a person is told.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoToken => "This address needs a token",
+            Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Unavailable => "Tokens cannot be looked up at the moment",
+        }
+    }
+
+    /// The status of the answer that says so (RFC 9110, 15); 4000 more is the close code.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NoToken => StatusCode::FORBIDDEN,
+            Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
 impl fmt::Display for Guide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.way {
             Way::One(route) => route.fmt(f),
             Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
         }

@@ -11,6 +11,7 @@ use super::{Answer, JwtOptions, Template};
 use crate::cli;
 use crate::error::Failure;
 use crate::target::Target;
+use crate::target::walls::Rule;
 
 /// What the options say about where sessions go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct Tokens {
     pub plugin: Plugin,
     /// Where in a request they are.
     pub from: From,
+    /// Whether a client without a target is told so by a close frame.
+    pub closes: bool,
+    /// Where targets may be; anywhere if there are none.
+    pub allowed: Vec<Rule>,
 }
 
 /// A plugin and what it goes by.
@@ -45,6 +50,9 @@ pub enum Plugin {
     #[cfg(feature = "redis")]
     Redis(Box<RedisSource>),
 }
+
+/// A value of --token-errors.
+const CLOSE: &str = "close";
 
 /// Every class there is, for whoever typed another.
 const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, \
@@ -102,6 +110,15 @@ impl Plugin {
 }
 
 impl Options {
+    /// Where targets may be; anywhere if there are none.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<Rule> {
+        match self {
+            Self::Target(_) => Vec::new(),
+            Self::Tokens(tokens) => tokens.allowed.clone(),
+        }
+    }
+
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
@@ -126,6 +143,8 @@ impl Tokens {
                     (options.token_source.is_some(), "--token-source"),
                     (options.host_token, "--host-token"),
                     (options.token_from.is_some(), "--token-from"),
+                    (options.token_errors == CLOSE, "--token-errors"),
+                    (!options.allow_target.is_empty(), "--allow-target"),
                 ];
                 let mut asking = asking.into_iter().chain(about_jwts(options));
                 return match asking.find(|(asked, _)| *asked) {
@@ -152,7 +171,13 @@ impl Tokens {
                 return Err(Failure::usage(format!("{who} is for JWTTokenApi only")));
             }
         }
-        Ok(Some(Self { plugin, from }))
+        let rules = options.allow_target.iter().map(|rule| Rule::parse(rule));
+        Ok(Some(Self {
+            plugin,
+            from,
+            closes: options.token_errors == CLOSE,
+            allowed: rules.collect::<Result<_, _>>().map_err(Failure::usage)?,
+        }))
     }
 }
 

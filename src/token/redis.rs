@@ -3,7 +3,6 @@
 mod source;
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -18,6 +17,8 @@ use super::{Fault, json};
 use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
+use crate::target::Unreached;
+use crate::target::walls::Walls;
 use crate::tls::client::Client;
 pub use source::Source;
 
@@ -151,8 +152,10 @@ impl Redis {
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, Fault> {
-        let broken = |error: io::Error| Fault(Escaped(&error.to_string()).to_string());
-        let stream = self.source.target.connect(self.tls.as_ref()).await;
+        let broken = |error: Unreached| Fault(Escaped(&error.to_string()).to_string());
+        // Walls are for targets: an administrator has named this server.
+        let walls = Walls::default();
+        let stream = self.source.target.connect(self.tls.as_ref(), &walls).await;
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(limits::TOKEN_REDIS_TIME));
         let stream = stream.map_err(broken)?;

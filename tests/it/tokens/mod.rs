@@ -6,10 +6,12 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
+mod errors; // no target, and how a client learns of it
 mod file; // TokenFile, TokenFileName
 mod http_api; // BaseTokenAPI, JSONTokenApi
 mod jwt; // JWTTokenApi
 mod sockets; // UnixDomainSocketDirectory
+mod walls; // --allow-target, and loops
 
 /// A bridge whose targets a plugin knows.
 fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
