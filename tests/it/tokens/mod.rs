@@ -10,6 +10,7 @@ mod errors; // no target, and how a client learns of it
 mod file; // TokenFile, TokenFileName
 mod http_api; // BaseTokenAPI, JSONTokenApi
 mod jwt; // JWTTokenApi
+mod redis; // TokenRedis
 mod sockets; // UnixDomainSocketDirectory
 mod walls; // --allow-target, and loops
 
