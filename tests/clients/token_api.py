@@ -6,6 +6,7 @@ Prints its port, and then a line for each request: the number of its connection,
 came, and what it was let in by. What it answers is in the path:
 
   /text/HOST:PORT/TOKEN    that host and port, if the token is `good`
+  /line/HOST:PORT/TOKEN    the same with the end of a line
   /json/HOST:PORT/TOKEN    the same as an object
   /moved/TIMES/PATH        a redirect, so many times, and at last to /PATH
   /at/URL                  a redirect to URL
@@ -36,10 +37,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         print(self.number, self.path, self.headers["Authorization"], flush=True)
         _, kind, *rest = self.path.split("/", 3)
-        if kind in ("text", "json") and rest[1] == "good":
+        if kind in ("text", "line", "json") and rest[1] == "good":
             host, port = urllib.parse.unquote(rest[0]).rsplit(":", 1)
-            answer = {"host": host, "port": int(port), "more": [True]}
-            self.answer(200, f"{host}:{port}" if kind == "text" else json.dumps(answer))
+            answers = {
+                "text": f"{host}:{port}",
+                "line": f"{host}:{port}\n",
+                "json": json.dumps({"host": host, "port": int(port), "more": [True]}),
+            }
+            self.answer(200, answers[kind])
         elif kind == "moved":
             times = int(rest[0]) - 1
             self.redirect(f"/moved/{times}/{rest[1]}" if times > 0 else f"/{rest[1]}")

@@ -16,15 +16,15 @@ use crate::bridge::Bridge;
 use crate::real::{python, script};
 
 /// Keys as an administrator would make them, private and public.
-struct Keys(TempDir);
+pub(crate) struct Keys(TempDir);
 
 impl Keys {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
     /// A pair by `openssl genpkey`; the private key's file.
-    fn pair(&self, name: &str, algorithm: &[&str]) -> PathBuf {
+    pub(crate) fn pair(&self, name: &str, algorithm: &[&str]) -> PathBuf {
         let (private, public) = (self.path(name), self.public(name));
         let run = |args: &[&str]| {
             let output = Command::new("openssl").args(args).output().unwrap();
@@ -36,17 +36,17 @@ impl Keys {
         self.path(name)
     }
 
-    fn rsa(&self, name: &str) -> PathBuf {
+    pub(crate) fn rsa(&self, name: &str) -> PathBuf {
         self.pair(name, &["RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
     }
 
-    fn ec(&self, curve: &str) -> PathBuf {
+    pub(crate) fn ec(&self, curve: &str) -> PathBuf {
         let curve_option = format!("ec_paramgen_curve:{curve}");
         self.pair(curve, &["EC", "-pkeyopt", &curve_option])
     }
 
     /// A secret of so many bytes, in base64url.
-    fn secret(&self, bytes: usize) -> PathBuf {
+    pub(crate) fn secret(&self, bytes: usize) -> PathBuf {
         let path = self.path(&format!("secret{bytes}"));
         let size = bytes.to_string();
         let made = Command::new("openssl")
@@ -58,24 +58,24 @@ impl Keys {
         path
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn public(&self, name: &str) -> PathBuf {
+    pub(crate) fn public(&self, name: &str) -> PathBuf {
         self.path(&format!("{name}.pub"))
     }
 }
 
 /// A token to be made; see tests/clients/mint_jwts.py.
-fn spec(by: &str, key: &Path, alg: &str, claims: &str, more: &str) -> String {
+pub(crate) fn spec(by: &str, key: &Path, alg: &str, claims: &str, more: &str) -> String {
     let key = key.display();
     format!(
         "{{\"by\":\"{by}\",\"key\":\"{key}\",\"alg\":\"{alg}\",\"claims\":{{{claims}}}{more}}}\n"
     )
 }
 
-fn mint(specs: &[String]) -> Vec<String> {
+pub(crate) fn mint(specs: &[String]) -> Vec<String> {
     let mut child = python()
         .arg(script("clients/mint_jwts.py"))
         .stdin(Stdio::piped())
@@ -96,12 +96,12 @@ fn mint(specs: &[String]) -> Vec<String> {
     made
 }
 
-fn to(target: SocketAddr) -> String {
+pub(crate) fn to(target: SocketAddr) -> String {
     format!("\"host\":\"{}\",\"port\":{}", target.ip(), target.port())
 }
 
 /// Seconds since 1970, so many from now.
-fn seconds(from_now: i64) -> i64 {
+pub(crate) fn seconds(from_now: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap() + from_now
 }
