@@ -28,6 +28,10 @@ want node nodejs
 want npm npm
 want systemd-socket-activate systemd
 want fail2ban-regex fail2ban
+# What a fleet of bridges shares, and what stands before it.
+want redis-server redis-server
+want redis-cli redis-tools
+want /usr/sbin/haproxy haproxy
 want openssl openssl
 want shellcheck shellcheck
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
+mod cluster; // three bridges that share a Redis
 mod errors; // no target, and how a client learns of it
 mod file; // TokenFile, TokenFileName
 pub(crate) mod http_api; // BaseTokenAPI, JSONTokenApi
