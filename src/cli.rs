@@ -19,7 +19,8 @@ websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
-       websockify --demo [SOURCE_PORT]";
+       websockify --demo [SOURCE_PORT]
+       websockify ctl --help";
 
 const AFTER: &str = "\
 Each option can also be given by its environment variable; the command line wins, also where it
@@ -317,6 +318,16 @@ pub struct Options {
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,
 
+    /// Answer GET PATH with counts of sessions, bytes and refusals, as OpenMetrics text: whoever
+    /// reaches the port can read them
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_METRICS_PATH")]
+    pub metrics_path: Option<String>,
+
+    /// Unix socket for `websockify ctl`, which lists and ends sessions: for root and our own user.
+    /// Unless given, 'control' in systemd's RuntimeDirectory= if there is one
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
+
     /// Connections at once, web pages included. Unless given, 10000 or what the limit on open
     /// files has room for
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS",
@@ -327,6 +338,11 @@ pub struct Options {
     /// given, 256, and loopback (where reverse proxies live) is not counted
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<u32>,
+
+    /// Taken for websockify's sake, and changes nothing: there is one server here
+    #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub libserver: bool,
 
     /// Serve a page that shows the bridge at work, on loopback, with a target of its own
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
@@ -371,7 +387,6 @@ pub struct Typed {
 const NOT_IN_THIS_BUILD: &[&str] = &[
     "daemon",
     "legacy-syslog",
-    "libserver",
     "log-file",
     "record",
     "syslog",
@@ -392,6 +407,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "inetd",
     "key",
     "key-password",
+    "libserver",
     "prefer-ipv6",
     "run-once",
     "ssl-ciphers",

@@ -17,11 +17,13 @@
 //! - [`log`](mod@log): the record that the session leaves
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
+//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`, [`ctl`] is
+//! `websockify ctl`, [`meters`] what monitoring reads.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod demo;
 pub mod drain;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod inside;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod meters;
 pub mod network;
 pub mod reception;
 pub mod refusal;
@@ -59,6 +62,12 @@ use error::Failure;
 /// # Errors
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, first, words @ ..] = arguments.as_slice() {
+        if first == "ctl" {
+            return ctl::run(words.iter().cloned()).map(Some);
+        }
+    }
     let options = match cli::parse(arguments)? {
         Asked::Print(text) => return Ok(Some(text)),
         Asked::Serve(options) => options,
@@ -67,6 +76,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
+    }
+    if options.libserver {
+        ::log::info!("--libserver changes nothing here; it may be left out");
     }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;

@@ -186,6 +186,14 @@ pub const WATCH_MOST: Duration = Duration::from_secs(1);
 /// would fill the log.
 pub const LINE_FAULTS: usize = 20;
 
+/// Time for a whole conversation on the control socket: a list of ten thousand sessions takes
+/// a fraction of a second.
+pub const CONTROL_TIME: Duration = Duration::from_secs(10);
+
+/// Conversations on the control socket at once: its users are root and ourselves, and one that
+/// stalls must not take our descriptors.
+pub const CONTROL_CONNECTIONS: usize = 8;
+
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
 

@@ -5,8 +5,10 @@ use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 
 use crate::auth::{Admitted, Door, Visitor, Wants};
+use crate::meters::Reason;
 use crate::refusal::Refusal;
 use crate::server::census::Seat;
+use crate::server::monitor::Monitor;
 use crate::token::{Found, Guide, Lost};
 
 /// Receives one client's requests.
@@ -16,6 +18,8 @@ pub struct Reception<'c> {
     pub door: &'c Door,
     /// Where sessions go.
     pub guide: &'c Guide,
+    /// Where refusals are counted.
+    pub monitor: &'c Monitor,
     /// Who is at the other end.
     pub visitor: Visitor,
     /// What it holds of the server's limits.
@@ -37,7 +41,7 @@ impl Reception<'_> {
     /// # Errors
     /// The answer for a client that does not get it.
     pub async fn receive_reader(&self, request: &Request<()>) -> Result<Admitted, Refusal> {
-        self.door.judge(&self.visitor, request, Wants::Page).await
+        self.ask_door(request, Wants::Page).await
     }
 
     /// Judges a request for a session.
@@ -45,12 +49,15 @@ impl Reception<'_> {
     /// # Errors
     /// The answer for a client that does not get one.
     pub async fn receive(&self, request: &Request<()>) -> Result<Welcome, Refusal> {
-        let wants = Wants::WebSocket;
-        let admitted = self.door.judge(&self.visitor, request, wants).await?;
+        let admitted = self.ask_door(request, Wants::WebSocket).await?;
         let way = self.guide.find(&self.visitor.peer, request).await;
+        if let Err(lost) = &way {
+            self.monitor.meters.refused(reason(*lost));
+        }
         match way {
             Err(lost) if !self.guide.closes() => return Err(answer(lost)),
             Ok(_) if !self.seat.begin_session() => {
+                self.monitor.meters.refused(Reason::NoFurtherSession);
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 return Err(Refusal::new(status, "No further session"));
             }
@@ -60,6 +67,19 @@ impl Reception<'_> {
             identity: admitted.identity,
             way,
         })
+    }
+
+    async fn ask_door(&self, request: &Request<()>, wants: Wants) -> Result<Admitted, Refusal> {
+        let judged = self.door.judge(&self.visitor, request, wants).await;
+        judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
+    }
+}
+
+fn reason(lost: Lost) -> Reason {
+    match lost {
+        Lost::NoToken => Reason::NoToken,
+        Lost::Unknown => Reason::UnknownToken,
+        Lost::Unavailable => Reason::TokensUnavailable,
     }
 }
 

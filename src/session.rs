@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::auth::{Door, Visitor};
 use crate::drain::Drain;
@@ -14,11 +14,12 @@ use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
+use crate::meters::Reason;
 use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
-use crate::server::ledger::Ledger;
+use crate::server::monitor::Monitor;
 use crate::stream::Stream;
 use crate::target::Unreached;
 use crate::target::walls::Walls;
@@ -31,7 +32,7 @@ use crate::websocket::close::Close;
 #[derive(Debug)]
 pub struct Context {
     /// TLS, where there are certificates.
-    pub tls: Option<Tls>,
+    pub tls: Option<Arc<Tls>>,
     /// Who may come in.
     pub door: Door,
     /// What is answered over HTTP.
@@ -44,8 +45,8 @@ pub struct Context {
     pub ssl_target: bool,
     /// Where none goes.
     pub walls: Walls,
-    /// All of them.
-    pub ledger: Arc<Ledger>,
+    /// The live ones, and what is counted.
+    pub monitor: Monitor,
     /// How they are relayed.
     pub settings: Settings,
     /// Given when the server ends.
@@ -66,6 +67,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     let reception = Reception {
         door: &context.door,
         guide: &context.guide,
+        monitor: &context.monitor,
         visitor: Visitor {
             peer,
             secure: matches!(stream, Stream::Tls(_)),
@@ -97,6 +99,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     };
     let shown = (peer.to_string().into(), route.to_string().into());
     let (line, ended) = context
+        .monitor
         .ledger
         .enter(shown.0, identity.clone(), shown.1, token);
     let relay = match Box::pin(reach(&context, &route, &peer)).await {
@@ -128,14 +131,25 @@ async fn reach(
         drain.told().await;
         sleep(limits::CLOSE_TIME).await;
     };
+    let began = Instant::now();
     tokio::select! {
-        reached = route.target.connect(tls, &context.walls) => reached.map_err(|error| {
-            log::warn!("cannot connect to {route} for client={peer}: {error}");
-            match error {
-                Unreached::Forbidden(_) => Refused::ByUs(Close::FORBIDDEN),
-                Unreached::Failed(_) => Refused::Unreachable,
+        reached = route.target.connect(tls, &context.walls) => match reached {
+            Ok(target) => {
+                context.monitor.meters.reached(began.elapsed());
+                Ok(target)
             }
-        }),
+            Err(error) => {
+                log::warn!("cannot connect to {route} for client={peer}: {error}");
+                let (reason, refused) = match error {
+                    Unreached::Forbidden(_) => {
+                        (Reason::TargetForbidden, Refused::ByUs(Close::FORBIDDEN))
+                    }
+                    Unreached::Failed(_) => (Reason::TargetUnreachable, Refused::Unreachable),
+                };
+                context.monitor.meters.refused(reason);
+                Err(refused)
+            }
+        },
         () = told_long_ago => Err(Refused::ByUs(Close::SHUTDOWN)),
     }
 }

@@ -30,6 +30,8 @@ pub struct Config {
     pub auth: auth::Options,
     /// Where they go; the demo brings its own target.
     pub to: Option<token::Options>,
+    /// Where the administrator asks.
+    pub control: Option<PathBuf>,
     /// What they are given.
     pub service: Service,
 }
@@ -43,6 +45,8 @@ pub struct Service {
     pub subprotocols: Vec<String>,
     /// See [`Options::health_path`].
     pub health_path: Option<String>,
+    /// See [`Options::metrics_path`].
+    pub metrics_path: Option<String>,
     /// See [`Options::heartbeat`].
     pub heartbeat: Option<Duration>,
     /// See [`Options::run_once`].
@@ -131,10 +135,12 @@ impl Config {
                 root,
                 listing: !options.file_only,
             }),
+            control: options.control_socket.or_else(in_runtime_directory),
             service: Service {
                 ssl_target: options.ssl_target,
                 subprotocols: subprotocols(options.subprotocol)?,
-                health_path: options.health_path.map(health_path).transpose()?,
+                health_path: url_path("--health-path", options.health_path)?,
+                metrics_path: url_path("--metrics-path", options.metrics_path)?,
                 heartbeat: seconds(options.heartbeat),
                 run_once: options.run_once,
                 timeout: seconds(options.timeout),
@@ -326,14 +332,20 @@ fn subprotocols(names: Vec<String>) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn health_path(path: String) -> Result<String, Failure> {
-    if Path::new(&path).is_absolute() {
-        Ok(path)
-    } else {
-        Err(Failure::usage(format!(
-            "--health-path: '{path}' does not begin with '/'"
-        )))
+fn url_path(option: &str, path: Option<String>) -> Result<Option<String>, Failure> {
+    match path {
+        Some(path) if !path.starts_with('/') => Err(Failure::usage(format!(
+            "{option}: '{path}' does not begin with '/'"
+        ))),
+        path => Ok(path),
     }
+}
+
+/// The control socket's place in the directory that systemd made for us (`RuntimeDirectory=`).
+fn in_runtime_directory() -> Option<PathBuf> {
+    let directories = std::env::var("RUNTIME_DIRECTORY").ok()?;
+    let first = directories.split(':').next().filter(|it| !it.is_empty())?;
+    Some(Path::new(first).join("control"))
 }
 
 fn per_address(given: Option<u32>) -> PerAddress {

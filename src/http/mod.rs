@@ -30,6 +30,7 @@ use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
 use crate::log::escape::Escaped;
+use crate::meters::OPENMETRICS;
 use crate::reception::{Reception, Welcome};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
@@ -50,6 +51,8 @@ pub struct Site {
     pub tls_only: bool,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
+    /// See [`crate::cli::Options::metrics_path`].
+    pub metrics_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
     pub subprotocols: Vec<String>,
 }
@@ -182,6 +185,12 @@ impl Site {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && self.health_path.as_deref() == Some(path) {
             return nobody(text(StatusCode::OK, "ok"));
+        }
+        if reads && self.metrics_path.as_deref() == Some(path) {
+            let mut response = Response::new(full(reception.monitor.openmetrics()));
+            let kind = HeaderValue::from_static(OPENMETRICS);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            return nobody(response);
         }
         if self.files.is_none() && self.page.is_none() {
             return nobody(refused(method_not_allowed("")));

@@ -11,6 +11,7 @@ use super::census::{Census, Full};
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log::Throttle;
+use crate::meters::Reason;
 use crate::session::{self, Context};
 use crate::stream::Socket;
 use crate::systemd::notify;
@@ -60,11 +61,12 @@ impl Hall {
     }
 
     fn turn_away(self: &Arc<Self>, accepted: Accepted, full: Full) {
+        let (option, reason) = match full {
+            Full::Server => ("--max-connections", Reason::ServerFull),
+            Full::Address => ("--max-connections-per-address", Reason::AddressFull),
+        };
+        self.context.monitor.meters.refused(reason);
         if let Some(more) = self.turned_away.pass() {
-            let option = match full {
-                Full::Server => "--max-connections",
-                Full::Address => "--max-connections-per-address",
-            };
             log::warn!("turned away client={} by {option}{more}", accepted.peer);
         }
         if self.refusing.fetch_add(1, Ordering::Relaxed) < limits::REFUSALS_AT_ONCE {

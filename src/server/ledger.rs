@@ -55,7 +55,7 @@ pub struct Line {
 }
 
 /// Which sessions are meant; an entry must match all that is given.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Which {
     /// See [`Entry::id`].
     pub id: Option<u64>,

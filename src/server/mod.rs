@@ -1,9 +1,11 @@
 //! Many connections: accepting them, their limits, and how the program ends.
 
 pub mod census;
+pub mod control;
 mod ends;
 mod hall;
 pub mod ledger;
+pub mod monitor;
 mod reload;
 
 use std::pin::pin;
@@ -15,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
-use crate::config::{Config, Service};
+use crate::config::{Config, Listen, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -33,6 +35,7 @@ use crate::token::{self, Guide};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use monitor::Monitor;
 use reload::Stamp;
 
 /// What was read and checked before there were threads.
@@ -44,6 +47,7 @@ struct Material {
     /// None for the demo, which brings its own target.
     guide: Option<Guide>,
     walls: Walls,
+    control: Option<Door>,
     stamp: Stamp,
 }
 
@@ -66,9 +70,15 @@ pub fn run(config: Config) -> Result<(), Failure> {
         door: AuthDoor::load(config.auth)?,
         guide: config.to.map(Guide::load).transpose()?,
         walls: Walls::default(),
+        control: None,
     };
     let doors = listener::open(config.listen)?;
-    let own = doors.iter().filter_map(Door::own).collect();
+    let listen = config
+        .control
+        .map(|path| Listen::Unix { path, mode: 0o600 });
+    let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
+    let own = doors.iter().chain(&control).filter_map(Door::own).collect();
+    material.control = control.pop();
     material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
@@ -94,7 +104,15 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let control = material.control.take();
+    let context = context(service, material, drain, census.clone())?;
+    let hall = Hall::new(census, Arc::new(context));
+    let control = match control {
+        Some(Door::Listening(socket, bound)) => {
+            Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
+        }
+        _ => None,
+    };
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -120,6 +138,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         tokio::select! {
             () = hall.report(status) => {}
             () = hall.context.guide.keep() => {}
+            () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });
@@ -167,16 +186,24 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     Ok(())
 }
 
-fn context(service: Service, material: Material, drain: Drain) -> Result<Context, Failure> {
+fn context(
+    service: Service,
+    material: Material,
+    drain: Drain,
+    census: Arc<Census>,
+) -> Result<Context, Failure> {
+    let tls = material.tls.map(Arc::new);
     Ok(Context {
         site: Site {
             files: material.files,
             page: material.guide.is_none().then_some(demo::PAGE),
-            tls_only: material.tls.as_ref().is_some_and(Tls::only),
+            tls_only: tls.as_deref().is_some_and(Tls::only),
             health_path: service.health_path,
+            metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
         },
-        tls: material.tls,
+        monitor: Monitor::new(census, tls.clone()),
+        tls,
         door: material.door,
         guide: match material.guide {
             Some(guide) => guide,
@@ -185,7 +212,6 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
         target_tls: material.target_tls,
         ssl_target: service.ssl_target,
         walls: material.walls,
-        ledger: Arc::default(),
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -18,6 +18,7 @@ mod auth; // who is let in
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod compat; // what websockify does, asked of both programs
+mod control; // websockify ctl, and counts for monitoring
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
