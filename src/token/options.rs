@@ -189,3 +189,55 @@ fn about_jwts(options: &cli::Options) -> [(bool, &'static str); 3] {
         (options.token_expiry, "--token-expiry"),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Tokens;
+    use crate::cli::{self, Asked};
+
+    fn fault(words: &[&str]) -> String {
+        let words = ["websockify", "6080"].iter().chain(words);
+        match cli::parse(words.map(Into::into)) {
+            Ok(Asked::Serve(options)) => Tokens::new(&options).unwrap_err().to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant() {
+        const JWT: &str = "--token-plugin=JWTTokenApi";
+        for (words, part) in [
+            (&[JWT][..], "JWTTokenApi needs --token-source=KEYFILE"),
+            (
+                &["--token-issuer=me"],
+                "You must use --token-plugin to use --token-issuer",
+            ),
+            (
+                &["--token-expiry"],
+                "You must use --token-plugin to use --token-expiry",
+            ),
+            (
+                &[
+                    "--token-plugin=TokenFile",
+                    "--token-source=f",
+                    "--token-audience=me",
+                ],
+                "--token-audience is for JWTTokenApi only",
+            ),
+            (
+                &["--token-plugin=Redis"],
+                "there is no 'Redis'; there are TokenFile,",
+            ),
+        ] {
+            let error = fault(words);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[test]
+    fn a_build_without_redis_says_so() {
+        let error = fault(&["--token-plugin=TokenRedis", "--token-source=h"]);
+        assert!(error.contains("TokenRedis is not in this build"), "{error}");
+    }
+}

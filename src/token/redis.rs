@@ -105,8 +105,8 @@ impl Redis {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
-        // A connection that broke while nobody used it is noticed by who uses it next, and a
-        // restarted server deserves a second question.
+        // A connection that broke while nobody used it, or whose other end is gone in silence, is
+        // noticed by who uses it next: that one has its question asked again.
         for last in [false, true] {
             let (mut connection, generation) = self.connection().await?;
             match cmd("GET").arg(key).query_async(&mut connection).await {
@@ -116,7 +116,7 @@ impl Redis {
                     if shared.generation == generation {
                         shared.connection = None;
                     }
-                    if last || error.is_timeout() {
+                    if last {
                         return Err(fault(&error));
                     }
                 }
