@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,22 +11,23 @@ use tokio::time::{Instant, sleep};
 
 use crate::auth::{Door, Visitor};
 use crate::drain::Drain;
-use crate::http::{self, Site};
+use crate::http::{self, Site, Upgraded};
 use crate::limits;
-use crate::listener::Accepted;
+use crate::listener::{Accepted, Peer};
 use crate::log::Summary;
 use crate::meters::Reason;
 use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
+use crate::server::ledger::Line;
 use crate::server::monitor::Monitor;
 use crate::stream::Stream;
 use crate::target::Unreached;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
 use crate::tls::client::Client;
-use crate::token::{Found, Guide, Lost};
+use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
 
 /// What every connection shares.
@@ -87,34 +89,43 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
-    let Welcome { identity, way } = client.welcome;
-    let Found { route, token } = match way {
+    // Boxed for the same reason.
+    let (mut relay, mut line) = Box::pin(join(&context, client, peer)).await;
+    let (until, ended) = match &mut line {
+        Some(line) => (line.entry.route.until, Some(&mut line.ended)),
+        None => (None, None),
+    };
+    let summary: Summary = {
+        let told = pin!(told(drain.clone(), until, ended));
+        relay.run(told).await
+    };
+    if let Some(Line { entry, .. }) = &line {
+        summary.log(&entry.client, entry.identity.as_deref(), &entry.route);
+    }
+}
+
+/// Joins a client and its target, or gives it a word about why there is none. Only who has a way is
+/// written down.
+async fn join(context: &Context, client: Upgraded, peer: Peer) -> (Relay, Option<Line>) {
+    let Upgraded {
+        stream,
+        early,
+        welcome: Welcome { identity, way },
+    } = client;
+    let settings = context.settings;
+    let found = match way {
         Ok(found) => found,
         Err(lost) => {
-            let refused = Refused::ByUs(close(lost));
-            let relay = Relay::refuse(client.stream, client.early, context.settings, refused);
-            relay.run(told(drain.clone(), None, None)).await;
-            return;
+            let why = Refused::ByUs(close(lost));
+            return (Relay::refuse(stream, early, settings, why), None);
         }
     };
-    let shown = (peer.to_string().into(), route.to_string().into());
-    let (line, ended) = context
-        .monitor
-        .ledger
-        .enter(shown.0, identity.clone(), shown.1, token);
-    let relay = match Box::pin(reach(&context, &route, &peer)).await {
-        Ok(target) => Relay::new(
-            client.stream,
-            client.early,
-            target,
-            context.settings,
-            line.tally.clone(),
-        ),
-        Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
+    let line = context.monitor.ledger.enter(peer, identity, found);
+    let relay = match reach(context, &line.entry.route, &peer).await {
+        Ok(target) => Relay::new(stream, early, target, settings, line.entry.tally.clone()),
+        Err(why) => Relay::refuse(stream, early, settings, why),
     };
-    let told = told(drain.clone(), route.until, Some(ended));
-    let summary: Summary = relay.run(told).await;
-    summary.log(&peer, identity.as_deref(), &route);
+    (relay, Some(line))
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have
@@ -166,7 +177,7 @@ fn close(lost: Lost) -> Close {
 async fn told(
     mut drain: Drain,
     until: Option<SystemTime>,
-    ended: Option<oneshot::Receiver<Close>>,
+    ended: Option<&mut oneshot::Receiver<Close>>,
 ) -> Close {
     let expired = async {
         match until {
@@ -209,14 +220,14 @@ mod tests {
         assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
         let past = Some(now - Duration::from_secs(1));
         assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
-        let (end, ended) = oneshot::channel();
+        let (end, mut ended) = oneshot::channel();
         end.send(Close::ENDED).unwrap();
         let later = Some(now + Duration::from_secs(u32::MAX.into()));
-        let order = told(drain.clone(), later, Some(ended));
+        let order = told(drain.clone(), later, Some(&mut ended));
         assert_eq!(order.await, Close::ENDED);
         // Nobody can give an order any more: that is none.
-        let (_, ended) = oneshot::channel();
-        let waiting = told(drain.clone(), later, Some(ended));
+        let (_, mut ended) = oneshot::channel();
+        let waiting = told(drain.clone(), later, Some(&mut ended));
         assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
         drainer.tell();
         assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
