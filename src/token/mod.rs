@@ -4,6 +4,8 @@
 //! file; [`options`] lists them, [`plugin`] speaks for each.
 
 mod asking;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod http_api;
 mod json;
 mod jwt;
@@ -18,6 +20,7 @@ mod table;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::{Request, StatusCode};

@@ -76,6 +76,15 @@ impl Template {
             .ok_or_else(|| wrong("its path or query is not written as in a URL"))
     }
 
+    /// Makes an address, and follows what could be a redirect.
+    #[cfg(fuzzing)]
+    pub(in crate::token) fn fuzz(&self, token: &str) {
+        if let Some(uri) = self.with(token) {
+            assert_eq!(uri.authority(), self.origin.authority());
+            let _ = redirected(&uri, token);
+        }
+    }
+
     /// The server.
     pub(super) fn origin(&self) -> &Uri {
         &self.origin

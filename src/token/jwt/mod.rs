@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
+#[cfg(fuzzing)]
+use crate::limits;
 use crate::log::Throttle;
 use crate::route::Route;
 use compact::Compact;
@@ -114,6 +116,20 @@ fn open(token: &str, key: &Key) -> Result<Vec<u8>, Reason> {
         // Whoever has a public key can encrypt.
         Compact::Encrypted(_) => Err("it is encrypted twice"),
     }
+}
+
+/// A token for a key that it may even be for, and its text as if it had been signed.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(token: &str) {
+    let _ = open(token, &Key::Secret(vec![7; limits::JWT_SECRET]));
+    let options = Options {
+        key: PathBuf::new(),
+        issuer: Some("me".into()),
+        audience: Some("me".into()),
+        expiry: true,
+    };
+    let _ = claims::judge(token.as_bytes(), &options, SystemTime::now());
+    let _ = Key::parse(token.as_bytes());
 }
 
 fn read(path: &Path) -> Result<Key, String> {
