@@ -20,6 +20,8 @@ pub enum Reason {
     NoToken,
     /// A token that stands for nothing.
     UnknownToken,
+    /// Too many wrong tokens of one network at once.
+    Guessing,
     /// The source of tokens could not be asked.
     TokensUnavailable,
     /// The server ends, or has had its one session.
@@ -31,12 +33,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ServerFull,
         Self::AddressFull,
         Self::Door,
         Self::NoToken,
         Self::UnknownToken,
+        Self::Guessing,
         Self::TokensUnavailable,
         Self::NoFurtherSession,
         Self::TargetForbidden,
@@ -50,6 +53,7 @@ impl Reason {
             Self::Door => "authentication",
             Self::NoToken => "no_token",
             Self::UnknownToken => "unknown_token",
+            Self::Guessing => "guessing",
             Self::TokensUnavailable => "tokens_unavailable",
             Self::NoFurtherSession => "no_further_session",
             Self::TargetForbidden => "target_forbidden",

@@ -5,15 +5,23 @@ use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 
 use crate::auth::{Admitted, Door, Visitor, Wants};
+use crate::listener::Peer;
 use crate::meters::Reason;
+use crate::proxies::{Caller, Proxies};
 use crate::refusal::Refusal;
-use crate::server::census::Seat;
+use crate::server::census::{Full, Seat};
 use crate::server::monitor::Monitor;
+use crate::server::turned_away::TurnedAway;
+use crate::tls::peer::Names;
 use crate::token::{Found, Guide, Lost};
 
 /// Receives one client's requests.
 #[derive(Debug)]
 pub struct Reception<'c> {
+    /// Who may speak for others.
+    pub proxies: &'c Proxies,
+    /// Keeps book of those there is no room for.
+    pub turned_away: &'c TurnedAway,
     /// Who may come in.
     pub door: &'c Door,
     /// Where sessions go.
@@ -21,7 +29,11 @@ pub struct Reception<'c> {
     /// Where refusals are counted.
     pub monitor: &'c Monitor,
     /// Who is at the other end.
-    pub visitor: Visitor,
+    pub caller: Caller,
+    /// Whether there is TLS in between.
+    pub secure: bool,
+    /// The names in the certificate that TLS verified.
+    pub certificate: Option<Names>,
     /// What it holds of the server's limits.
     pub seat: &'c Seat,
 }
@@ -29,6 +41,8 @@ pub struct Reception<'c> {
 /// A client gets its session, or at least a word about why it has none.
 #[derive(Debug)]
 pub struct Welcome {
+    /// Where it is.
+    pub client: Peer,
     /// Who it is, if that was asked.
     pub identity: Option<Box<str>>,
     /// Where it goes.
@@ -36,42 +50,80 @@ pub struct Welcome {
 }
 
 impl Reception<'_> {
+    /// Finds out whose request this is.
+    ///
+    /// # Errors
+    /// The answer where nobody can tell.
+    pub fn visitor(&self, request: &Request<()>) -> Result<Visitor, Refusal> {
+        let client = self.proxies.client(&self.caller, request.headers())?;
+        Ok(Visitor {
+            peer: client.peer,
+            secure: client.tls.unwrap_or(self.secure),
+            certificate: self.certificate.clone(),
+        })
+    }
+
     /// Judges a request for a page.
     ///
     /// # Errors
     /// The answer for a client that does not get it.
-    pub async fn receive_reader(&self, request: &Request<()>) -> Result<Admitted, Refusal> {
-        self.ask_door(request, Wants::Page).await
+    pub async fn receive_reader(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+    ) -> Result<Admitted, Refusal> {
+        self.ask_door(visitor, request, Wants::Page).await
     }
 
     /// Judges a request for a session.
     ///
     /// # Errors
     /// The answer for a client that does not get one.
-    pub async fn receive(&self, request: &Request<()>) -> Result<Welcome, Refusal> {
-        let admitted = self.ask_door(request, Wants::WebSocket).await?;
-        let way = self.guide.find(&self.visitor.peer, request).await;
-        if let Err(lost) = &way {
-            self.monitor.meters.refused(reason(*lost));
-        }
+    pub async fn receive(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+    ) -> Result<Welcome, Refusal> {
+        let admitted = self.ask_door(visitor, request, Wants::WebSocket).await?;
+        let way = self.guide.find(&visitor.peer, request).await;
         match way {
-            Err(lost) if !self.guide.closes() => return Err(answer(lost)),
-            Ok(_) if !self.seat.begin_session() => {
-                self.monitor.meters.refused(Reason::NoFurtherSession);
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                return Err(Refusal::new(status, "No further session"));
+            Ok(_) => {
+                let begun = self.seat.begin_session(visitor.peer.ip());
+                begun.map_err(|full| self.no_room(&visitor.peer, full))?;
             }
-            _ => {}
+            Err(lost) => {
+                self.monitor.meters.refused(reason(lost));
+                if !self.guide.closes() {
+                    return Err(answer(lost));
+                }
+            }
         }
         Ok(Welcome {
+            client: visitor.peer,
             identity: admitted.identity,
             way,
         })
     }
 
-    async fn ask_door(&self, request: &Request<()>, wants: Wants) -> Result<Admitted, Refusal> {
-        let judged = self.door.judge(&self.visitor, request, wants).await;
+    async fn ask_door(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+        wants: Wants,
+    ) -> Result<Admitted, Refusal> {
+        let judged = self.door.judge(visitor, request, wants).await;
         judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
+    }
+
+    fn no_room(&self, client: &Peer, full: Full) -> Refusal {
+        self.turned_away.log(client, full);
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        match full {
+            Full::Closed => Refusal::new(status, "No further session"),
+            Full::Server | Full::Address => {
+                Refusal::new(status, "Too many connections").with(RETRY_AFTER, "10")
+            }
+        }
     }
 }
 
@@ -79,6 +131,7 @@ fn reason(lost: Lost) -> Reason {
     match lost {
         Lost::NoToken => Reason::NoToken,
         Lost::Unknown => Reason::UnknownToken,
+        Lost::Guessing => Reason::Guessing,
         Lost::Unavailable => Reason::TokensUnavailable,
     }
 }
@@ -87,7 +140,7 @@ fn reason(lost: Lost) -> Reason {
 fn answer(lost: Lost) -> Refusal {
     let refusal = Refusal::new(lost.status(), lost.text());
     match lost {
-        Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
+        Lost::Guessing | Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
         Lost::NoToken | Lost::Unknown => refusal,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::log::escape::Escaped;
+use crate::proxy_protocol::ProxyVersion;
 use crate::target::Target;
 
 /// Where a session goes.
@@ -13,6 +14,8 @@ pub struct Route {
     pub target: Target,
     /// Whether TLS is spoken to the target; `None` as `--ssl-target` says.
     pub tls: Option<bool>,
+    /// How the target is told whom a session is from; `None` as `--proxy-protocol` says.
+    pub proxy: Option<ProxyVersion>,
     /// What the log calls it instead of by the target's address.
     pub name: Option<Box<str>>,
     /// The session ends then.
@@ -26,6 +29,7 @@ impl Route {
         Self {
             target,
             tls: None,
+            proxy: None,
             name: None,
             until: None,
         }

@@ -1,27 +1,30 @@
 //! One connection, from accept to its record in the log. Read this first.
 
+mod told;
+
 use std::fmt;
-use std::future::pending;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::auth::{Door, Visitor};
+use crate::auth::Door;
 use crate::drain::Drain;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
-use crate::listener::{Accepted, Peer};
+use crate::listener::Accepted;
 use crate::log::Summary;
 use crate::meters::Reason;
+use crate::proxies::Proxies;
+use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
 use crate::server::ledger::Line;
 use crate::server::monitor::Monitor;
+use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
 use crate::target::Unreached;
 use crate::target::walls::Walls;
@@ -29,10 +32,15 @@ use crate::tls::Tls;
 use crate::tls::client::Client;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
+use told::told;
 
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Context {
+    /// Who may speak for clients.
+    pub proxies: Proxies,
+    /// The answer where there is no room.
+    pub turned_away: TurnedAway,
     /// TLS, where there are certificates.
     pub tls: Option<Arc<Tls>>,
     /// Who may come in.
@@ -43,6 +51,8 @@ pub struct Context {
     pub guide: Guide,
     /// TLS towards targets; always there where a token may ask for it.
     pub target_tls: Option<Client>,
+    /// How the target is told whom a session is from.
+    pub announce: Option<ProxyVersion>,
     /// Whether TLS is spoken to targets of which nothing else is said.
     pub ssl_target: bool,
     /// Where none goes.
@@ -58,39 +68,44 @@ pub struct Context {
 /// Serves one client: files while it asks for files, and one session if it asks for that. Returns
 /// when the client is gone; `seat` is what it holds of the server's limits meanwhile.
 pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
-    let Accepted { socket, peer } = accepted;
+    let Accepted { mut socket, peer } = accepted;
     let (site, drain) = (&context.site, &context.drain);
+    let Some(caller) = Box::pin(context.proxies.caller(&mut socket, peer)).await else {
+        return;
+    };
+    // A proxy's further requests may be others'; until then it is nobody's connection.
+    let owner = caller.peer.ip().filter(|_| !caller.trusted);
+    if let Err(full) = seat.belongs_to(owner) {
+        drop(seat);
+        let refusing = refuse(socket, context.tls.is_some());
+        let telling = context.turned_away.tell(&caller.peer, full, refusing);
+        return Box::pin(telling).await;
+    }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
-        Some(tls) => Box::pin(tls.open(socket, &peer)).await,
+        Some(tls) => Box::pin(tls.open(socket, &caller.peer)).await,
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = stream else { return };
     let reception = Reception {
+        proxies: &context.proxies,
+        turned_away: &context.turned_away,
         door: &context.door,
         guide: &context.guide,
         monitor: &context.monitor,
-        visitor: Visitor {
-            peer,
-            secure: matches!(stream, Stream::Tls(_)),
-            certificate: stream.peer_names(),
-        },
+        caller,
+        secure: matches!(stream, Stream::Tls(_)),
+        certificate: stream.peer_names(),
         seat: &seat,
     };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
-    let conversation = Box::pin(http::converse(
-        stream,
-        &peer,
-        site,
-        reception,
-        drain.clone(),
-    ));
+    let conversation = Box::pin(http::converse(stream, site, reception, drain.clone()));
     let Some(client) = conversation.await else {
         return;
     };
     client.stream.forget_answer_deadline();
     // Boxed for the same reason.
-    let (mut relay, mut line) = Box::pin(join(&context, client, peer)).await;
+    let (mut relay, mut line) = Box::pin(join(&context, client, caller.to)).await;
     let (until, ended) = match &mut line {
         Some(line) => (line.entry.route.until, Some(&mut line.ended)),
         None => (None, None),
@@ -105,12 +120,21 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
 }
 
 /// Joins a client and its target, or gives it a word about why there is none. Only who has a way is
-/// written down.
-async fn join(context: &Context, client: Upgraded, peer: Peer) -> (Relay, Option<Line>) {
+/// written down. `to` is where the client came to, if a proxy has said so.
+async fn join(
+    context: &Context,
+    client: Upgraded,
+    to: Option<SocketAddr>,
+) -> (Relay, Option<Line>) {
     let Upgraded {
         stream,
         early,
-        welcome: Welcome { identity, way },
+        welcome:
+            Welcome {
+                client: peer,
+                identity,
+                way,
+            },
     } = client;
     let settings = context.settings;
     let found = match way {
@@ -121,7 +145,12 @@ async fn join(context: &Context, client: Upgraded, peer: Peer) -> (Relay, Option
         }
     };
     let line = context.monitor.ledger.enter(peer, identity, found);
-    let relay = match reach(context, &line.entry.route, &peer).await {
+    let route = &line.entry.route;
+    let announcement = route.proxy.or(context.announce).map(|version| {
+        let to = to.or_else(|| stream.socket().local());
+        proxy_protocol::write(version, peer.address(), to)
+    });
+    let relay = match reach(context, route, &peer, announcement).await {
         Ok(target) => Relay::new(stream, early, target, settings, line.entry.tally.clone()),
         Err(why) => Relay::refuse(stream, early, settings, why),
     };
@@ -134,6 +163,7 @@ async fn reach(
     context: &Context,
     route: &Route,
     peer: &impl fmt::Display,
+    announcement: Option<Vec<u8>>,
 ) -> Result<Stream, Refused> {
     let asked = route.tls.unwrap_or(context.ssl_target);
     let tls = context.target_tls.as_ref().filter(|_| asked);
@@ -144,7 +174,7 @@ async fn reach(
     };
     let began = Instant::now();
     tokio::select! {
-        reached = route.target.connect(tls, &context.walls) => match reached {
+        reached = route.target.connect(tls, &context.walls, announcement) => match reached {
             Ok(target) => {
                 context.monitor.meters.reached(began.elapsed());
                 Ok(target)
@@ -170,66 +200,5 @@ fn close(lost: Lost) -> Close {
     Close {
         code: 4000 + lost.status().as_u16(),
         reason: lost.text().into(),
-    }
-}
-
-/// Returns when the session is to end, and why.
-async fn told(
-    mut drain: Drain,
-    until: Option<SystemTime>,
-    ended: Option<&mut oneshot::Receiver<Close>>,
-) -> Close {
-    let expired = async {
-        match until {
-            Some(until) => {
-                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-                Box::pin(sleep(left)).await;
-            }
-            None => pending().await,
-        }
-    };
-    let ordered = async {
-        match ended {
-            Some(ended) => ended.await.ok(),
-            None => None,
-        }
-    };
-    tokio::select! {
-        () = drain.told() => Close::SHUTDOWN,
-        () = expired => Close::EXPIRED,
-        Some(close) = ordered => close,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use tokio::sync::oneshot;
-    use tokio::time::timeout;
-
-    use super::told;
-    use crate::drain::drain;
-    use crate::websocket::close::Close;
-
-    #[tokio::test]
-    async fn a_session_ends_by_its_time_by_order_and_with_the_server() {
-        let (drainer, drain) = drain();
-        let now = SystemTime::now();
-        let soon = Some(now + Duration::from_millis(20));
-        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
-        let past = Some(now - Duration::from_secs(1));
-        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
-        let (end, mut ended) = oneshot::channel();
-        end.send(Close::ENDED).unwrap();
-        let later = Some(now + Duration::from_secs(u32::MAX.into()));
-        let order = told(drain.clone(), later, Some(&mut ended));
-        assert_eq!(order.await, Close::ENDED);
-        // Nobody can give an order any more: that is none.
-        let (_, mut ended) = oneshot::channel();
-        let waiting = told(drain.clone(), later, Some(&mut ended));
-        assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
-        drainer.tell();
-        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
     }
 }

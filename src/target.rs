@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -66,13 +67,19 @@ impl Target {
     }
 
     /// Connects, trying every address of a name in its resolver's order, the next one beside the
-    /// last after a short head start (RFC 8305), and speaks TLS if told so. Returns within [`limits::CONNECT_TIME`].
+    /// last after a short head start (RFC 8305), sends `announcement` before all else, and speaks
+    /// TLS if told so. Returns within [`limits::CONNECT_TIME`].
     ///
     /// # Errors
     /// The last address's error, or the resolver's; or that it may not be reached.
-    pub async fn connect(&self, tls: Option<&Client>, walls: &Walls) -> Result<Stream, Unreached> {
+    pub async fn connect(
+        &self,
+        tls: Option<&Client>,
+        walls: &Walls,
+        announcement: Option<Vec<u8>>,
+    ) -> Result<Stream, Unreached> {
         let connecting = async {
-            let (socket, host) = match self {
+            let (mut socket, host) = match self {
                 Self::Unix(path) => {
                     let within = walls.judge_path(path)?;
                     let inside = within.and_then(|it| Some((it, path.strip_prefix(it).ok()?)));
@@ -90,6 +97,9 @@ impl Target {
                     (dial_tcp(&addresses).await?, Some(host.as_str()))
                 }
             };
+            if let Some(bytes) = announcement {
+                socket.write_all(&bytes).await?;
+            }
             Ok(match tls {
                 Some(tls) => tls.connect(socket, host).await?,
                 None => Stream::Plain(socket),

@@ -1,5 +1,6 @@
 //! What the options mean: one [`Config`] that cannot be wrong.
 
+mod proxy_options;
 mod tls_options;
 
 use std::path::{Path, PathBuf};
@@ -8,11 +9,15 @@ use std::time::Duration;
 use crate::auth;
 use crate::cli::Options;
 use crate::error::Failure;
+use crate::http::frames::Frames;
 use crate::limits;
+use crate::proxies;
+use crate::proxy_protocol::ProxyVersion;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, parse_port, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
+use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
 
 /// Everything the server needs to know.
@@ -61,6 +66,12 @@ pub struct Service {
     pub max_connections: Option<u32>,
     /// See [`Options::max_connections_per_address`].
     pub per_address: PerAddress,
+    /// Who may speak for clients.
+    pub proxies: proxies::Options,
+    /// See [`Options::proxy_protocol`].
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// See [`Options::frame_ancestors`].
+    pub frames: Option<Frames>,
 }
 
 /// Where clients come in.
@@ -121,6 +132,8 @@ impl Config {
         options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens);
         let demo = options.demo;
         let (listen, to) = where_from_and_to(&options, inherited)?;
+        let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
+        let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, to.as_ref())?,
@@ -148,6 +161,9 @@ impl Config {
                 traffic: options.traffic,
                 max_connections: options.max_connections,
                 per_address: per_address(options.max_connections_per_address),
+                proxies,
+                proxy_protocol,
+                frames,
             },
         })
     }
@@ -465,6 +481,13 @@ mod tests {
                 "place of a target",
             ),
             ("--inetd --target-config /f h:1", "Too many arguments"),
+            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
+            ("--demo --proxy-protocol v1", "a target that expects it"),
+            (
+                "--trusted-proxy 10.0.0.1/8 6080 h:1",
+                "10.0.0.0/8 is the network",
+            ),
+            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

@@ -7,6 +7,7 @@ mod hall;
 pub mod ledger;
 pub mod monitor;
 mod reload;
+pub mod turned_away;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
@@ -37,6 +39,7 @@ use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
 use monitor::Monitor;
 use reload::Stamp;
+use turned_away::TurnedAway;
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -193,16 +196,21 @@ fn context(
     census: Arc<Census>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
+    let monitor = Monitor::new(census, tls.clone());
     Ok(Context {
         site: Site {
             files: material.files,
             page: material.guide.is_none().then_some(demo::PAGE),
             tls_only: tls.as_deref().is_some_and(Tls::only),
+            certificates: tls.as_deref().is_some_and(Tls::verifies),
+            frames: service.frames,
             health_path: service.health_path,
             metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
         },
-        monitor: Monitor::new(census, tls.clone()),
+        proxies: Proxies::new(service.proxies),
+        turned_away: TurnedAway::new(monitor.meters.clone()),
+        monitor,
         tls,
         door: material.door,
         guide: match material.guide {
@@ -212,6 +220,7 @@ fn context(
         target_tls: material.target_tls,
         ssl_target: service.ssl_target,
         walls: material.walls,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

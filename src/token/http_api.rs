@@ -190,7 +190,10 @@ impl Connector {
         let (target, secure) = url::server(uri).ok_or(io::ErrorKind::InvalidInput)?;
         // Walls are for targets: an administrator has named this server.
         let (tls, walls) = (secure.then_some(&*self.0), Walls::default());
-        target.connect(tls, &walls).await.map_err(io::Error::other)
+        target
+            .connect(tls, &walls, None)
+            .await
+            .map_err(io::Error::other)
     }
 }
 

@@ -38,6 +38,7 @@ pub use table::Layout;
 
 use crate::error::Failure;
 use crate::listener::Peer;
+use crate::log::Throttle;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
@@ -63,6 +64,7 @@ struct Many {
     plugin: Ready,
     from: From,
     slow: Slow,
+    guessing: Throttle,
 }
 
 /// Where a client goes.
@@ -89,6 +91,8 @@ pub enum Lost {
     NoToken,
     /// Its token stands for nothing.
     Unknown,
+    /// Too many of its network guess at once.
+    Guessing,
     /// Nobody knows: the source of tokens could not be asked.
     Unavailable,
 }
@@ -108,6 +112,7 @@ impl Guide {
                 plugin: Ready::load(tokens.plugin)?,
                 from: tokens.from,
                 slow: Slow::default(),
+                guessing: Throttle::default(),
             })),
             closes: tokens.closes,
         })
@@ -210,7 +215,7 @@ impl Many {
         let lost = |lost: Lost, fault: &str| {
             let level = match lost {
                 Lost::NoToken => Level::Info,
-                Lost::Unknown | Lost::Unavailable => Level::Warn,
+                Lost::Unknown | Lost::Guessing | Lost::Unavailable => Level::Warn,
             };
             let fault = Escaped(fault);
             log::log!(
@@ -225,7 +230,16 @@ impl Many {
             .ok_or_else(|| lost(Lost::NoToken, "no token"))?;
         // As long for a right token as for a wrong one: who guesses must not learn from a quick
         // answer that it was right.
-        sleep(self.slow.delay(peer.ip(), Instant::now())).await;
+        let Some(turn) = self.slow.turn(peer.ip(), Instant::now()) else {
+            // Without a line for each: whoever does not wait for answers could fill the log.
+            if let Some(more) = self.guessing.pass() {
+                log::warn!("slowed client={peer}: its network guesses too much at once{more}");
+            }
+            return Err(Lost::Guessing);
+        };
+        if !turn.delay.is_zero() {
+            sleep(turn.delay).await;
+        }
         match self.plugin.look_up(&token).await {
             Ok(Some(route)) => Ok(Found {
                 route: Arc::new(route),
@@ -234,7 +248,7 @@ impl Many {
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
-                self.slow.failed(peer.ip(), Instant::now());
+                self.slow.failed(peer.ip(), "", Instant::now());
                 Err(lost(Lost::Unknown, "unknown token"))
             }
             Err(Fault(fault)) => Err(lost(Lost::Unavailable, &fault)),
@@ -249,6 +263,7 @@ impl Lost {
         match self {
             Self::NoToken => "This address needs a token",
             Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Guessing => "Too many wrong tokens from your network: try again in a while",
             Self::Unavailable => "Tokens cannot be looked up at the moment",
         }
     }
@@ -259,6 +274,7 @@ impl Lost {
         match self {
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Guessing => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

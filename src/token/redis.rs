@@ -155,7 +155,11 @@ impl Redis {
         let broken = |error: Unreached| Fault(Escaped(&error.to_string()).to_string());
         // Walls are for targets: an administrator has named this server.
         let walls = Walls::default();
-        let stream = self.source.target.connect(self.tls.as_ref(), &walls).await;
+        let stream = self
+            .source
+            .target
+            .connect(self.tls.as_ref(), &walls, None)
+            .await;
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(limits::TOKEN_REDIS_TIME));
         let stream = stream.map_err(broken)?;
