@@ -247,14 +247,16 @@ pub struct Options {
     pub web_auth: bool,
 
     /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
-    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, or Exec for a program of your
-    /// own; takes the place of a target
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, BaseTokenAPI, JSONTokenApi,
+    /// JWTTokenApi, TokenRedis, or Exec for a program of your own; takes the place of a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
     /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
-    /// files; a directory of files or sockets that are named like tokens; or a program and its
-    /// arguments (websockify-helper(7))
+    /// files; a directory of files or sockets that are named like tokens; the APIs' URL with %s
+    /// for the token; a key file of JWTTokenApi; HOST[:PORT[:DB[:PASSWORD[:NAMESPACE]]]] or a URL of
+    /// TokenRedis (redis://, rediss://, unix://); or a program and its arguments
+    /// (websockify-helper(7)). One with a password is better given in the environment
     #[arg(
         long,
         value_name = "ARG",
@@ -273,6 +275,19 @@ pub struct Options {
     #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
     pub token_from: Option<String>,
 
+    /// With JWTTokenApi, let only tokens count that say they are from NAME (iss)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_ISSUER")]
+    pub token_issuer: Option<String>,
+
+    /// With JWTTokenApi, let only tokens count that say they are for NAME (aud)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_AUDIENCE")]
+    pub token_audience: Option<String>,
+
+    /// With JWTTokenApi, end a session when its token expires (exp); otherwise a token has to be
+    /// valid only when the session begins
+    #[arg(long, env = "WEBSOCKIFY_TOKEN_EXPIRY", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub token_expiry: bool,
     /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
     /// from their user; close is a WebSocket that is closed with a code and a reason
     #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",

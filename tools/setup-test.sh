@@ -31,6 +31,10 @@ want systemd-socket-activate systemd
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
+# What a fleet of bridges shares, and what stands before it.
+want redis-server redis-server
+want redis-cli redis-tools
+want /usr/sbin/haproxy haproxy
 want openssl openssl
 want shellcheck shellcheck
 want mandoc mandoc

@@ -15,7 +15,7 @@ use super::Options;
 use crate::limits;
 
 /// Where a certificate and its key are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// A file with the certificate and its chain, or a directory.
     pub certificate: PathBuf,
@@ -24,7 +24,7 @@ pub struct Pair {
 }
 
 /// The password of an encrypted key. It is never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Password {
     /// Given as it is.
     Text(String),

@@ -1,12 +1,20 @@
 //! The guide: where a session goes, by a token where there is more than one target.
 //!
 //! A plugin takes a token's text and knows nothing of requests: those are [`asking`]'s. Each has a
-//! file; [`options`] lists them.
+//! file; [`options`] lists them, [`plugin`] speaks for each.
 
 mod asking;
 mod exec;
+#[cfg(fuzzing)]
+pub mod fuzz;
+mod http_api;
+mod json;
+mod jwt;
 mod mark;
 mod options;
+mod plugin;
+#[cfg(feature = "redis")]
+mod redis;
 mod sockets;
 mod table;
 
@@ -18,25 +26,25 @@ use std::time::Instant;
 
 use hyper::{Request, StatusCode};
 use log::Level;
-use tokio::runtime::Handle;
 use tokio::time::sleep;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Source as RedisSource;
 pub use asking::From;
+pub use http_api::{Answer, Template};
+pub use jwt::Options as JwtOptions;
 pub use mark::Mark;
 pub use options::{Options, Plugin, Tokens};
 pub use table::Layout;
 
 use crate::error::Failure;
-use crate::helper::Running;
 use crate::listener::Peer;
 use crate::log::Throttle;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
-use exec::Exec;
-use sockets::Sockets;
-use table::Table;
+use plugin::{New, Ready};
 
 /// Knows the way of every session.
 #[derive(Debug)]
@@ -60,14 +68,6 @@ struct Many {
     guessing: Throttle,
 }
 
-/// A plugin, ready to look tokens up.
-#[derive(Debug)]
-enum Ready {
-    Table(Arc<Table>),
-    Sockets(Sockets),
-    Exec(Exec),
-}
-
 /// Where a client goes.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -80,14 +80,8 @@ pub struct Found {
 /// What a reload has read or started.
 pub struct Renewed(New);
 
-enum New {
-    Nothing,
-    Entries(table::Entries),
-    Helper(Running),
-}
-
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Fault(pub String);
 
@@ -114,16 +108,9 @@ impl Guide {
             Options::Target(target) => return Ok(Self::to(target)),
             Options::Tokens(tokens) => *tokens,
         };
-        let plugin = match tokens.plugin {
-            Plugin::Table(path, layout) => {
-                Table::load(path, layout).map(|table| Ready::Table(Arc::new(table)))
-            }
-            Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
-            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
-        };
         Ok(Self {
             way: Way::Tokens(Box::new(Many {
-                plugin: plugin.map_err(Failure::start)?,
+                plugin: Ready::load(tokens.plugin)?,
                 from: tokens.from,
                 slow: Slow::default(),
                 guessing: Throttle::default(),
@@ -162,26 +149,16 @@ impl Guide {
     /// # Errors
     /// One sentence with the program.
     pub async fn start(&self) -> Result<(), Failure> {
-        match self.helper() {
-            Some(exec) => exec.start().await.map_err(Failure::start),
-            None => Ok(()),
+        match &self.way {
+            Way::Tokens(many) => many.plugin.start().await.map_err(Failure::start),
+            Way::One(_) => Ok(()),
         }
     }
 
     /// Ends it; returns when it is gone.
     pub async fn stop(&self) {
-        if let Some(exec) = self.helper() {
-            exec.stop().await;
-        }
-    }
-
-    fn helper(&self) -> Option<&Exec> {
-        match &self.way {
-            Way::Tokens(many) => match &many.plugin {
-                Ready::Exec(exec) => Some(exec),
-                Ready::Table(_) | Ready::Sockets(_) => None,
-            },
-            Way::One(_) => None,
+        if let Way::Tokens(many) = &self.way {
+            many.plugin.stop().await;
         }
     }
 
@@ -200,33 +177,23 @@ impl Guide {
     /// # Errors
     /// One sentence with the file or the program.
     pub fn read(&self) -> Result<Renewed, String> {
-        let Way::Tokens(many) = &self.way else {
-            return Ok(Renewed(New::Nothing));
-        };
-        let new = match &many.plugin {
-            Ready::Table(table) => table.read().map(New::Entries),
-            Ready::Sockets(_) => Ok(New::Nothing),
-            Ready::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
-        };
-        new.map(Renewed)
+        match &self.way {
+            Way::One(_) => Ok(Renewed(New::Nothing)),
+            Way::Tokens(many) => many.plugin.read().map(Renewed),
+        }
     }
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        let Way::Tokens(many) = &self.way else { return };
-        match (&many.plugin, renewed.0) {
-            (Ready::Table(table), New::Entries(entries)) => table.renew(entries),
-            (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
-            _ => {}
+        if let Way::Tokens(many) = &self.way {
+            many.plugin.renew(renewed.0);
         }
     }
 
     /// Keeps up with what changes, for as long as it is polled.
     pub async fn keep(&self) {
         if let Way::Tokens(many) = &self.way {
-            if let Ready::Table(table) = &many.plugin {
-                table.clone().keep().await;
-            }
+            many.plugin.keep().await;
         }
         std::future::pending::<()>().await;
     }
@@ -329,30 +296,6 @@ impl Lost {
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Guessing => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-impl Ready {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Table(table) => table.class(),
-            Self::Sockets(_) => "UnixDomainSocketDirectory",
-            Self::Exec(_) => "Exec",
-        }
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Table(_) | Self::Sockets(_) | Self::Exec(_) => Vec::new(),
-        }
-    }
-
-    async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
-        match self {
-            Self::Table(table) => Ok(table.look_up(token)),
-            Self::Sockets(sockets) => sockets.look_up(token).await,
-            Self::Exec(exec) => exec.look_up(token).await,
         }
     }
 }

@@ -200,13 +200,16 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// What is wrong with a line. The line itself may hold a token, so it is not told.
 #[derive(Debug, PartialEq, Eq)]
-struct LineFault {
+pub(super) struct LineFault {
     line: usize,
     text: &'static str,
 }
 
 /// Reads `TOKEN: TARGET` lines, of which a later one wins.
-fn parse_lines(content: &[u8], targets: &mut HashMap<Box<str>, Target>) -> Vec<LineFault> {
+pub(super) fn parse_lines(
+    content: &[u8],
+    targets: &mut HashMap<Box<str>, Target>,
+) -> Vec<LineFault> {
     let mut faults = Vec::new();
     for (line, bytes) in (1..).zip(content.split(|byte| *byte == b'\n')) {
         match std::str::from_utf8(bytes).map(|text| parse_line(text.trim())) {

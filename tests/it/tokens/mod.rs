@@ -6,25 +6,29 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
+mod cluster; // three bridges that share a Redis
 mod errors; // no target, and how a client learns of it
 mod file; // TokenFile, TokenFileName
+pub(crate) mod http_api; // BaseTokenAPI, JSONTokenApi
+pub(crate) mod jwt; // JWTTokenApi
+pub(crate) mod redis; // TokenRedis
 mod sockets; // UnixDomainSocketDirectory
 mod walls; // --allow-target, and loops
 
 /// A bridge whose targets a plugin knows.
-fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
+pub(crate) fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
     let plugin = format!("--token-plugin={plugin}");
     let source = format!("--token-source={}", source.display());
     Bridge::start(&[&["127.0.0.1:{port}", &plugin, &source], more].concat())
 }
 
 /// The head of a request for `target`.
-fn head(target: &str) -> String {
+pub(crate) fn head(target: &str) -> String {
     UPGRADE.replace("GET / ", &format!("GET {target} "))
 }
 
 /// Opens a WebSocket at `target` and shows that an echo is behind it.
-fn opened(bridge: &Bridge, target: &str) -> Ws {
+pub(crate) fn opened(bridge: &Bridge, target: &str) -> Ws {
     let mut ws = Ws::upgrade_with(Wire::connect(bridge.addr()), &head(target));
     ws.expect_echo("hello");
     ws
