@@ -37,6 +37,7 @@ want redis-cli redis-tools
 want /usr/sbin/haproxy haproxy
 want openssl openssl
 want shellcheck shellcheck
+want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
 fi

@@ -4,6 +4,7 @@
 //! file; [`options`] lists them, [`plugin`] speaks for each.
 
 mod asking;
+mod exec;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod http_api;
@@ -43,6 +44,7 @@ use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
+use exec::Exec;
 use plugin::{New, Ready};
 
 /// Knows the way of every session.
@@ -76,7 +78,7 @@ pub struct Found {
     pub token: Option<Mark>,
 }
 
-/// What a reload has read.
+/// What a reload has read or started.
 pub struct Renewed(New);
 
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
@@ -143,6 +145,31 @@ impl Guide {
         }
     }
 
+    /// Starts the helper that it asks.
+    ///
+    /// # Errors
+    /// One sentence with the program.
+    pub async fn start(&self) -> Result<(), Failure> {
+        match self.helper() {
+            Some(exec) => exec.start().await.map_err(Failure::start),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends it; returns when it is gone.
+    pub async fn stop(&self) {
+        if let Some(exec) = self.helper() {
+            exec.stop().await;
+        }
+    }
+
+    fn helper(&self) -> Option<&Exec> {
+        match &self.way {
+            Way::Tokens(many) => many.plugin.helper(),
+            Way::One(_) => None,
+        }
+    }
+
     /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
@@ -152,10 +179,11 @@ impl Guide {
         }
     }
 
-    /// Reads all files anew; blocks, and changes nothing yet.
+    /// Reads all files anew, or starts a helper beside the one that runs; blocks, and changes
+    /// nothing yet.
     ///
     /// # Errors
-    /// One sentence with the file.
+    /// One sentence with the file or the program.
     pub fn read(&self) -> Result<Renewed, String> {
         match &self.way {
             Way::One(_) => Ok(Renewed(New::Nothing)),

@@ -10,6 +10,7 @@ use super::table::Layout;
 use super::{Answer, JwtOptions, Template};
 use crate::cli;
 use crate::error::Failure;
+use crate::helper::Program;
 use crate::target::Target;
 use crate::target::walls::Rule;
 
@@ -49,6 +50,8 @@ pub enum Plugin {
     /// A Redis server.
     #[cfg(feature = "redis")]
     Redis(Box<RedisSource>),
+    /// Wherever a program says.
+    Exec(Program),
 }
 
 /// A value of --token-errors.
@@ -56,7 +59,7 @@ const CLOSE: &str = "close";
 
 /// Every class there is, for whoever typed another.
 const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, \
-    BaseTokenAPI, JSONTokenApi, JWTTokenApi and TokenRedis";
+    BaseTokenAPI, JSONTokenApi, JWTTokenApi, TokenRedis and Exec";
 
 impl Plugin {
     fn parse(class: &str, source: Option<&str>, options: &cli::Options) -> Result<Self, String> {
@@ -92,8 +95,10 @@ impl Plugin {
             "TokenRedis" => Err("TokenRedis is not in this build: \
                 build it again with cargo's feature 'redis'"
                 .into()),
+            "Exec" => Program::parse(needs("PROGRAM")?, "--token-source").map(Self::Exec),
             _ => Err(format!(
-                "--token-plugin: there is no '{class}'; there are {CLASSES}"
+                "--token-plugin: there is no '{class}'; there are {CLASSES}; for a Python class \
+                 of your own, see websockify-helper(7)"
             )),
         }
     }
@@ -104,7 +109,9 @@ impl Plugin {
             Self::Jwt(options) => vec![options.key.clone()],
             #[cfg(feature = "redis")]
             Self::Redis(source) => source.files(),
-            Self::Table(..) | Self::SocketDirectory(_) | Self::Http(..) => Vec::new(),
+            Self::Table(..) | Self::SocketDirectory(_) | Self::Http(..) | Self::Exec(_) => {
+                Vec::new()
+            }
         }
     }
 }

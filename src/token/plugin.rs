@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 #[cfg(feature = "redis")]
 use openssl::ssl::SslConnector;
+use tokio::runtime::Handle;
 
 use super::Fault;
+use super::exec::Exec;
 use super::http_api::{Answer, HttpApi};
 use super::jwt::{self, Jwt};
 use super::options::Plugin;
@@ -16,6 +18,7 @@ use super::redis::Redis;
 use super::sockets::Sockets;
 use super::table::{self, Table};
 use crate::error::Failure;
+use crate::helper::Running;
 use crate::route::Route;
 
 /// A plugin that has read what it needs.
@@ -23,16 +26,18 @@ use crate::route::Route;
 pub(super) enum Ready {
     Table(Arc<Table>),
     Sockets(Sockets),
+    Exec(Exec),
     Http(Box<HttpApi>, Answer),
     Jwt(Box<Jwt>),
     #[cfg(feature = "redis")]
     Redis(Box<Redis>),
 }
 
-/// What a reload has read.
+/// What a reload has read or started.
 pub(super) enum New {
     Nothing,
     Entries(table::Entries),
+    Helper(Running),
     Key(jwt::Renewed),
     #[cfg(feature = "redis")]
     Tls(SslConnector),
@@ -45,6 +50,7 @@ impl Ready {
                 Table::load(path, layout).map(|table| Self::Table(Arc::new(table)))
             }
             Plugin::SocketDirectory(path) => Sockets::new(path).map(Self::Sockets),
+            Plugin::Exec(program) => Ok(Self::Exec(Exec::new(program))),
             Plugin::Http(template, answer) => {
                 HttpApi::load(template, answer).map(|api| Self::Http(Box::new(api), answer))
             }
@@ -59,6 +65,7 @@ impl Ready {
         match self {
             Self::Table(table) => table.class(),
             Self::Sockets(_) => "UnixDomainSocketDirectory",
+            Self::Exec(_) => "Exec",
             Self::Http(_, Answer::Text) => "BaseTokenAPI",
             Self::Http(_, Answer::Json) => "JSONTokenApi",
             Self::Jwt(_) => "JWTTokenApi",
@@ -73,14 +80,24 @@ impl Ready {
             Self::Jwt(jwt) => vec![jwt.path().to_owned()],
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.files(),
-            Self::Table(_) | Self::Sockets(_) | Self::Http(..) => Vec::new(),
+            Self::Table(_) | Self::Sockets(_) | Self::Exec(_) | Self::Http(..) => Vec::new(),
         }
     }
 
-    /// Reads all files anew; blocks, and changes nothing yet.
+    /// The helper that it asks.
+    pub(super) fn helper(&self) -> Option<&Exec> {
+        match self {
+            Self::Exec(exec) => Some(exec),
+            _ => None,
+        }
+    }
+
+    /// Reads all files anew, or starts a helper beside the one that runs; blocks, and changes nothing
+    /// yet.
     pub(super) fn read(&self) -> Result<New, String> {
         match self {
             Self::Table(table) => table.read().map(New::Entries),
+            Self::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
             Self::Jwt(jwt) => jwt.read().map(New::Key),
             Self::Sockets(_) | Self::Http(..) => Ok(New::Nothing),
             #[cfg(feature = "redis")]
@@ -91,6 +108,7 @@ impl Ready {
     pub(super) fn renew(&self, new: New) {
         match (self, new) {
             (Self::Table(table), New::Entries(entries)) => table.renew(entries),
+            (Self::Exec(exec), New::Helper(running)) => exec.replace(running),
             (Self::Jwt(jwt), New::Key(key)) => jwt.renew(key),
             #[cfg(feature = "redis")]
             (Self::Redis(redis), New::Tls(connector)) => redis.renew(connector),
@@ -108,7 +126,7 @@ impl Ready {
             Self::Http(api, _) => api.probe().await,
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.probe().await,
-            Self::Sockets(_) | Self::Jwt(_) => Ok(()),
+            Self::Sockets(_) | Self::Exec(_) | Self::Jwt(_) => Ok(()),
         };
         if let Err(fault) = tried {
             log::warn!("{} cannot be asked at the moment: {fault}", self.name());
@@ -119,6 +137,7 @@ impl Ready {
         match self {
             Self::Table(table) => Ok(table.look_up(token)),
             Self::Sockets(sockets) => sockets.look_up(token).await,
+            Self::Exec(exec) => exec.look_up(token).await,
             Self::Http(api, _) => api.look_up(token).await,
             Self::Jwt(jwt) => Ok(jwt.look_up(token)),
             #[cfg(feature = "redis")]
