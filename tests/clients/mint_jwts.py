@@ -4,6 +4,7 @@
   key      file of the key, as websockify reads it
   alg      how to sign; none: not at all
   claims   what to say
+  left     seconds that it is valid for from now on, if it expires
   encrypt  alg and enc: the signed token goes into an encrypted one, for the same key
 """
 
@@ -12,6 +13,7 @@ import hashlib
 import hmac
 import json
 import sys
+import time
 
 import jwt as pyjwt
 from jwcrypto import jwe, jwk, jws
@@ -68,5 +70,7 @@ MAKERS = {"jwcrypto": by_jwcrypto, "pyjwt": by_pyjwt, "hand": by_hand}
 
 for line in sys.stdin:
     spec = json.loads(line)
+    if "left" in spec:
+        spec["claims"]["exp"] = time.time() + spec["left"]
     token = MAKERS[spec["by"]](spec)
     print(encrypted(token, spec) if "encrypt" in spec else token, flush=True)

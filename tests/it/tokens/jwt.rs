@@ -411,11 +411,11 @@ fn what_is_no_key() {
 fn a_session_ends_with_its_token() {
     let keys = Keys::new();
     let rsa = keys.rsa("rsa");
-    let claims = format!("{},\"exp\":{}", to(backend::echo()), seconds(-55));
-    let tokens = mint(&[spec("pyjwt", &rsa, "RS256", &claims, "")]);
-    let path = format!("/?token={}", tokens[0]);
     let ending = bridge("JWTTokenApi", &rsa, &["--token-expiry"]);
     let staying = bridge("JWTTokenApi", &rsa, &[]);
+    let left = ",\"left\":-55";
+    let tokens = mint(&[spec("pyjwt", &rsa, "RS256", &to(backend::echo()), left)]);
+    let path = format!("/?token={}", tokens[0]);
     let (mut short, mut long) = (opened(&ending, &path), opened(&staying, &path));
     assert_eq!(short.close(), "1008 Session expired");
     long.expect_echo("still here");
