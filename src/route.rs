@@ -49,7 +49,10 @@ impl Route {
             None if text.contains(|it: char| it.is_whitespace() || it.is_control()) => {
                 return Err(NO_TARGET);
             }
-            None => Target::parse(text).map_err(|_| NO_TARGET)?,
+            None => match Target::parse(text) {
+                Ok(Target::Tcp { host, .. }) if host.contains(['[', ']']) => return Err(NO_TARGET),
+                parsed => parsed.map_err(|_| NO_TARGET)?,
+            },
         };
         Ok(Self::to(target))
     }
@@ -87,6 +90,8 @@ mod tests {
             "h:80 # vm",
             "a: h:80",
             "h\n:80",
+            "[[]]:1",
+            "[::1:5900",
             "unix_socket:",
             "unix_socket:run/vm",
             "unix_socket:/a\0b",
