@@ -331,6 +331,21 @@ fn what_cannot_be_meant() {
     }
 }
 
+/// Of two that say where to, one is not meant.
+#[test]
+fn a_plugin_and_a_target() {
+    let args = [
+        "127.0.0.1:{port}",
+        "--target-config=/dev/null",
+        "--unix-target=/nowhere",
+    ];
+    if differs("token-target", true, false) {
+        Bridge::start(&args);
+    } else {
+        assert_eq!(Bridge::spawn(&args).wait().code(), Some(2));
+    }
+}
+
 #[test]
 fn plugins_that_do_not_work() {
     let listen = "127.0.0.1:{port}";
