@@ -227,15 +227,16 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub file_only: bool,
 
-    /// Ask CLASS who may open a WebSocket: BasicHTTPAuth, ExpectOrigin or ClientCertCNAuth; repeat
-    /// it or separate by commas, and all must agree
+    /// Ask CLASS who may open a WebSocket: BasicHTTPAuth, ExpectOrigin, ClientCertCNAuth, or Exec
+    /// for a program of your own; repeat it or separate by commas, and all must agree
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_AUTH_PLUGIN", value_delimiter = ',',
           action = ArgAction::Append)]
     pub auth_plugin: Vec<String>,
 
     /// What the --auth-plugin of the same place goes by: USER:PASSWORD, which every user of this
     /// machine can read in the list of processes, or better @FILE as htpasswd -B makes it; origins
-    /// (https://host, https://*.host); or names in certificates. In the environment, one a line
+    /// (https://host, https://*.host); names in certificates; or a program and its arguments
+    /// (websockify-helper(7)). In the environment, one a line
     #[arg(long, value_name = "ARG", env = "WEBSOCKIFY_AUTH_SOURCE", hide_env_values = true,
           value_delimiter = '\n', action = ArgAction::Append)]
     pub auth_source: Vec<String>,
@@ -246,12 +247,14 @@ pub struct Options {
     pub web_auth: bool,
 
     /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
-    /// ReadOnlyTokenFile, TokenFileName or UnixDomainSocketDirectory; takes the place of a target
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, or Exec for a program of your
+    /// own; takes the place of a target
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
     pub token_plugin: Option<String>,
 
     /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
-    /// files; a directory of files or sockets that are named like tokens
+    /// files; a directory of files or sockets that are named like tokens; or a program and its
+    /// arguments (websockify-helper(7))
     #[arg(
         long,
         value_name = "ARG",

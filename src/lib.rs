@@ -12,6 +12,7 @@
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
 //! - [`token`]: where a token leads: a [`route`]
+//! - [`helper`]: a program that either of them asks
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
@@ -28,6 +29,7 @@ pub mod ctl;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod helper;
 pub mod http;
 pub mod inside;
 pub mod limits;

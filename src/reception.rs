@@ -84,8 +84,14 @@ impl Reception<'_> {
         visitor: &Visitor,
         request: &Request<()>,
     ) -> Result<Welcome, Refusal> {
-        let admitted = self.ask_door(visitor, request, Wants::WebSocket).await?;
+        let mut admitted = self.ask_door(visitor, request, Wants::WebSocket).await?;
         let way = self.guide.find(&visitor.peer, request).await;
+        if let (None, Ok(found)) = (self.guide.target(), &way) {
+            let target = &found.route.target;
+            let authorised = self.door.authorise(visitor, request, target, &mut admitted);
+            let authorised = authorised.await;
+            authorised.inspect_err(|_| self.monitor.meters.refused(Reason::Door))?;
+        }
         match way {
             Ok(_) => {
                 let begun = self.seat.begin_session(visitor.peer.ip());
@@ -111,7 +117,10 @@ impl Reception<'_> {
         request: &Request<()>,
         wants: Wants,
     ) -> Result<Admitted, Refusal> {
-        let judged = self.door.judge(visitor, request, wants).await;
+        let judged = self
+            .door
+            .judge(visitor, request, wants, self.guide.target());
+        let judged = judged.await;
         judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
     }
 

@@ -116,6 +116,15 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         _ => None,
     };
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
+    tokio::select! {
+        started = starting => started?,
+        () = signals.next() => return Ok(()),
+    }
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -186,6 +195,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
+    tokio::join!(door.stop(), guide.stop());
     Ok(())
 }
 

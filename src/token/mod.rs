@@ -4,6 +4,7 @@
 //! file; [`options`] lists them.
 
 mod asking;
+mod exec;
 mod mark;
 mod options;
 mod sockets;
@@ -17,6 +18,7 @@ use std::time::Instant;
 
 use hyper::{Request, StatusCode};
 use log::Level;
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 pub use asking::From;
@@ -25,12 +27,14 @@ pub use options::{Options, Plugin, Tokens};
 pub use table::Layout;
 
 use crate::error::Failure;
+use crate::helper::Running;
 use crate::listener::Peer;
 use crate::log::Throttle;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
+use exec::Exec;
 use sockets::Sockets;
 use table::Table;
 
@@ -61,6 +65,7 @@ struct Many {
 enum Ready {
     Table(Arc<Table>),
     Sockets(Sockets),
+    Exec(Exec),
 }
 
 /// Where a client goes.
@@ -72,8 +77,14 @@ pub struct Found {
     pub token: Option<Mark>,
 }
 
-/// What a reload has read.
-pub struct Renewed(Option<table::Entries>);
+/// What a reload has read or started.
+pub struct Renewed(New);
+
+enum New {
+    Nothing,
+    Entries(table::Entries),
+    Helper(Running),
+}
 
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +119,7 @@ impl Guide {
                 Table::load(path, layout).map(|table| Ready::Table(Arc::new(table)))
             }
             Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
+            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
         };
         Ok(Self {
             way: Way::Tokens(Box::new(Many {
@@ -145,6 +157,34 @@ impl Guide {
         }
     }
 
+    /// Starts the helper that it asks.
+    ///
+    /// # Errors
+    /// One sentence with the program.
+    pub async fn start(&self) -> Result<(), Failure> {
+        match self.helper() {
+            Some(exec) => exec.start().await.map_err(Failure::start),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends it; returns when it is gone.
+    pub async fn stop(&self) {
+        if let Some(exec) = self.helper() {
+            exec.stop().await;
+        }
+    }
+
+    fn helper(&self) -> Option<&Exec> {
+        match &self.way {
+            Way::Tokens(many) => match &many.plugin {
+                Ready::Exec(exec) => Some(exec),
+                Ready::Table(_) | Ready::Sockets(_) => None,
+            },
+            Way::One(_) => None,
+        }
+    }
+
     /// Every file that matters to it and that it does not watch itself.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
@@ -154,26 +194,30 @@ impl Guide {
         }
     }
 
-    /// Reads all files anew; blocks, and changes nothing yet.
+    /// Reads all files anew, or starts a helper beside the one that runs; blocks, and changes
+    /// nothing yet.
     ///
     /// # Errors
-    /// One sentence with the file.
+    /// One sentence with the file or the program.
     pub fn read(&self) -> Result<Renewed, String> {
-        match &self.way {
-            Way::One(_) => Ok(Renewed(None)),
-            Way::Tokens(many) => match &many.plugin {
-                Ready::Table(table) => table.read().map(Some).map(Renewed),
-                Ready::Sockets(_) => Ok(Renewed(None)),
-            },
-        }
+        let Way::Tokens(many) = &self.way else {
+            return Ok(Renewed(New::Nothing));
+        };
+        let new = match &many.plugin {
+            Ready::Table(table) => table.read().map(New::Entries),
+            Ready::Sockets(_) => Ok(New::Nothing),
+            Ready::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
+        };
+        new.map(Renewed)
     }
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        if let (Way::Tokens(many), Some(entries)) = (&self.way, renewed.0) {
-            if let Ready::Table(table) = &many.plugin {
-                table.renew(entries);
-            }
+        let Way::Tokens(many) = &self.way else { return };
+        match (&many.plugin, renewed.0) {
+            (Ready::Table(table), New::Entries(entries)) => table.renew(entries),
+            (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
+            _ => {}
         }
     }
 
@@ -294,12 +338,13 @@ impl Ready {
         match self {
             Self::Table(table) => table.class(),
             Self::Sockets(_) => "UnixDomainSocketDirectory",
+            Self::Exec(_) => "Exec",
         }
     }
 
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::Table(_) | Self::Sockets(_) => Vec::new(),
+            Self::Table(_) | Self::Sockets(_) | Self::Exec(_) => Vec::new(),
         }
     }
 
@@ -307,6 +352,7 @@ impl Ready {
         match self {
             Self::Table(table) => Ok(table.look_up(token)),
             Self::Sockets(sockets) => sockets.look_up(token).await,
+            Self::Exec(exec) => exec.look_up(token).await,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::asking::From;
 use super::table::Layout;
 use crate::cli;
 use crate::error::Failure;
+use crate::helper::Program;
 use crate::target::Target;
 use crate::target::walls::Rule;
 
@@ -39,13 +40,16 @@ pub enum Plugin {
     Table(PathBuf, Layout),
     /// Sockets in a directory, each named like its token.
     SocketDirectory(PathBuf),
+    /// Wherever a program says.
+    Exec(Program),
 }
 
 /// A value of --token-errors.
 const CLOSE: &str = "close";
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName and UnixDomainSocketDirectory";
+const CLASSES: &str =
+    "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory and Exec";
 
 impl Plugin {
     fn parse(class: &str, source: Option<&str>) -> Result<Self, String> {
@@ -64,8 +68,10 @@ impl Plugin {
             )),
             "TokenFileName" => Ok(Self::Table(needs("DIRECTORY")?.into(), Layout::FileNames)),
             "UnixDomainSocketDirectory" => Ok(Self::SocketDirectory(needs("DIRECTORY")?.into())),
+            "Exec" => Program::parse(needs("PROGRAM")?, "--token-source").map(Self::Exec),
             _ => Err(format!(
-                "--token-plugin: there is no '{class}'; there are {CLASSES}"
+                "--token-plugin: there is no '{class}'; there are {CLASSES}; for a Python class \
+                 of your own, see websockify-helper(7)"
             )),
         }
     }
@@ -73,7 +79,7 @@ impl Plugin {
     /// Files that do not tell of their changes.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::Table(..) | Self::SocketDirectory(_) => Vec::new(),
+            Self::Table(..) | Self::SocketDirectory(_) | Self::Exec(_) => Vec::new(),
         }
     }
 }

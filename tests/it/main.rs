@@ -24,6 +24,7 @@ mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
+mod helper; // programs that say who may come in and where a token leads
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod limits; // connections, descriptors, request heads
