@@ -36,13 +36,14 @@ fn each_token_has_its_target_and_no_other_is_told_anything() {
         assert_eq!(response.status, status, "{target}");
         assert!(body.contains(word) && !body.contains("secret"), "{body}");
     }
-    let log = bridge.stderr();
+    let log = bridge.wait_until("record of both unknown tokens", |seen| {
+        let records = seen
+            .stderr
+            .matches("plugin=TokenFile reason=\"unknown token\"\n");
+        (records.count() == 2).then(|| seen.stderr.clone())
+    });
     assert!(log.contains(&format!("{}:2: ", tokens.display())), "{log}");
     assert!(log.contains("bridging to targets by TokenFile"), "{log}");
-    assert!(
-        log.contains("plugin=TokenFile reason=\"unknown token\""),
-        "{log}"
-    );
     assert!(
         !log.contains("secret") && !log.contains("nonsense"),
         "{log}"
