@@ -59,6 +59,11 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub traffic: bool,
 
+    /// Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC's playback
+    /// reads. It holds all that was typed, passwords too; only its owner may read it
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_RECORD")]
+    pub record: Option<PathBuf>,
+
     /// Serve one WebSocket session and exit when it ends
     #[arg(long, env = "WEBSOCKIFY_RUN_ONCE", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -316,7 +321,6 @@ const NOT_IN_THIS_BUILD: &[&str] = &[
     "host-token",
     "legacy-syslog",
     "log-file",
-    "record",
     "syslog",
     "target-config",
     "token-plugin",
@@ -339,6 +343,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "key-password",
     "libserver",
     "prefer-ipv6",
+    "record",
     "run-once",
     "ssl-ciphers",
     "ssl-only",

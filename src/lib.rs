@@ -12,6 +12,7 @@
 //! - [`auth`]: who may
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
+//! - [`record`]: a copy of what went through them, if asked for
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //!
@@ -30,6 +31,7 @@ pub mod listener;
 pub mod log;
 pub mod network;
 pub mod reception;
+pub mod record;
 pub mod refusal;
 pub mod relay;
 pub mod server;

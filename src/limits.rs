@@ -177,3 +177,13 @@ pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
+
+/// Bytes of one session that may wait for the disk of --record. A whole screen of pixels fits; a
+/// session that is faster than the disk for longer than that loses its recording.
+pub const RECORD_BACKLOG: usize = 16 << 20;
+
+/// The same for all sessions together, so that a disk that hangs costs no more memory than this.
+pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
+
+/// How long our exit waits for recordings to be written to their end.
+pub const RECORD_END_TIME: Duration = Duration::from_secs(2);

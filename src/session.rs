@@ -12,12 +12,13 @@ use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
 use crate::reception::Reception;
-use crate::relay::{Refused, Relay, Settings};
+use crate::record::Recorder;
+use crate::relay::{Client, Refused, Relay, Settings};
 use crate::server::census::Seat;
 use crate::stream::Stream;
 use crate::target::Target;
 use crate::tls::Tls;
-use crate::tls::client::Client;
+use crate::tls::client::Client as TargetTls;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -31,9 +32,11 @@ pub struct Context {
     /// Where sessions go.
     pub target: Target,
     /// TLS towards the target.
-    pub target_tls: Option<Client>,
+    pub target_tls: Option<TargetTls>,
     /// How they are relayed.
     pub settings: Settings,
+    /// What copies them into files, if asked for.
+    pub recorder: Option<Recorder>,
     /// Given when the server ends.
     pub drain: Drain,
 }
@@ -70,12 +73,18 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
+    let identity = client.welcome.identity;
+    let recorder = context.recorder.as_ref();
+    let client = Client {
+        stream: client.stream,
+        early: client.early,
+        recording: recorder.map(|recorder| Box::new(recorder.begin(&peer))),
+    };
     let relay = match Box::pin(reach(&context, &peer)).await {
-        Ok(target) => Relay::new(client.stream, client.early, target, context.settings),
-        Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
+        Ok(target) => Relay::new(client, target, context.settings),
+        Err(why) => Relay::refuse(client, context.settings, why),
     };
     let summary: Summary = relay.run(drain.clone()).await;
-    let identity = client.welcome.identity;
     summary.log(&peer, identity.as_deref(), &context.target);
 }
 

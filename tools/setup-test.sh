@@ -20,6 +20,7 @@ want setpriv util-linux
 want prlimit util-linux
 want unshare util-linux
 want mount mount
+want strace strace # a slow disk
 # Clients, and what passes sockets as the service manager does.
 want curl curl
 want openssl openssl

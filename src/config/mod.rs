@@ -27,6 +27,8 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// See [`Options::record`].
+    pub record: Option<PathBuf>,
     /// What they are given.
     pub service: Service,
 }
@@ -118,6 +120,7 @@ impl Config {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
             auth: auth::Options::new(&options)?,
+            record: options.record,
             listen,
             web: options.web.map(|root| Web {
                 root,

@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep};
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::{ClosedBy, Summary, traffic_legend};
+use crate::record::Recording;
 use crate::stream::Stream;
 use crate::websocket::close::Close;
 use crate::websocket::decoder::Decoder;
@@ -48,6 +49,17 @@ pub enum Refused {
     Unreachable,
     /// We are ending.
     Shutdown,
+}
+
+/// A client that was promised a session.
+#[derive(Debug)]
+pub struct Client {
+    /// Its stream, behind the answer to its request.
+    pub stream: Stream,
+    /// Bytes that were read from it with the request.
+    pub early: Bytes,
+    /// Where its session is recorded, if it is.
+    pub recording: Option<Box<Recording>>,
 }
 
 /// One session's relay.
@@ -87,6 +99,7 @@ pub struct Relay {
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
+    recording: Option<Box<Recording>>,
     from_client: u64,
     for_client: u64,
     began: Instant,
@@ -124,16 +137,16 @@ enum Down {
 }
 
 impl Relay {
-    /// Joins a client, whose first bytes have been read already, and its target.
+    /// Joins a client and its target.
     #[must_use]
-    pub fn new(client: Stream, early: Bytes, target: Stream, settings: Settings) -> Self {
-        Self::start(client, early, Some(target), settings)
+    pub fn new(client: Client, target: Stream, settings: Settings) -> Self {
+        Self::start(client, Some(target), settings)
     }
 
     /// Tells a client that there is no session for it, and why.
     #[must_use]
-    pub fn refuse(client: Stream, early: Bytes, settings: Settings, why: Refused) -> Self {
-        let mut relay = Self::start(client, early, None, settings);
+    pub fn refuse(client: Client, settings: Settings, why: Refused) -> Self {
+        let mut relay = Self::start(client, None, settings);
         match why {
             Refused::Unreachable => {
                 relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
@@ -143,15 +156,19 @@ impl Relay {
         relay
     }
 
-    fn start(client: Stream, early: Bytes, target: Option<Stream>, settings: Settings) -> Self {
+    fn start(client: Client, target: Option<Stream>, settings: Settings) -> Self {
+        let mut decoder = Decoder::default();
+        if client.recording.is_some() {
+            decoder.mark_messages();
+        }
         let mut relay = Self {
-            client,
+            client: client.stream,
             target,
-            decoder: Decoder::default(),
-            early: if early.is_empty() {
+            decoder,
+            early: if client.early.is_empty() {
                 Bytes::new()
             } else {
-                early
+                client.early
             },
             to_target: Unsent::default(),
             to_client: Unsent::default(),
@@ -169,6 +186,7 @@ impl Relay {
             last_look: None,
             work: 0,
             settings,
+            recording: client.recording,
             from_client: 0,
             for_client: 0,
             began: Instant::now(),

@@ -22,6 +22,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
@@ -38,6 +39,7 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    record: Option<Destination>,
     stamp: Stamp,
 }
 
@@ -56,6 +58,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
+        record: config.record.as_deref().map(Destination::new).transpose()?,
     };
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -151,6 +154,9 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
+    if let Some(recorder) = &hall.context.recorder {
+        recorder.finish().await;
+    }
     Ok(())
 }
 
@@ -171,6 +177,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             heartbeat: service.heartbeat,
             traffic: service.traffic,
         },
+        recorder: material.record.map(Recorder::start).transpose()?,
         drain,
     })
 }

@@ -25,13 +25,17 @@ pub struct Decoder {
     control_payload: Vec<u8>,
     /// A message is open: only a continuation or a control frame may begin.
     in_message: bool,
+    /// Whether somebody wants to know where messages end.
+    marking: bool,
 }
 
 /// What one piece of the stream held.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// Where in the piece the payload now stands, unmasked and without gaps.
     pub payload: Range<usize>,
+    /// Where in the payload messages end, if [`Decoder::mark_messages`] was called.
+    pub ends: Vec<usize>,
     /// Set when the stream ended here; what follows in the piece is not looked at.
     pub end: Option<End>,
 }
@@ -48,16 +52,21 @@ pub enum End {
 impl Decoder {
     /// Decodes `piece` in place. Answers to pings are appended to `replies` as whole frames.
     pub fn decode(&mut self, piece: &mut [u8], replies: &mut Vec<u8>) -> Decoded {
-        let mut payload = 0..0;
+        let mut decoded = Decoded::default();
         let mut at = 0;
-        let end = loop {
-            match self.step(piece, &mut at, &mut payload, replies) {
+        decoded.end = loop {
+            match self.step(piece, &mut at, &mut decoded, replies) {
                 Ok(true) => {}
                 Ok(false) => break None,
                 Err(end) => break Some(end),
             }
         };
-        Decoded { payload, end }
+        decoded
+    }
+
+    /// Tells from now on where messages end, for a recording.
+    pub fn mark_messages(&mut self) {
+        self.marking = true;
     }
 
     /// Whether the stream stands between two frames.
@@ -71,11 +80,12 @@ impl Decoder {
         &mut self,
         piece: &mut [u8],
         at: &mut usize,
-        payload: &mut Range<usize>,
+        decoded: &mut Decoded,
         replies: &mut Vec<u8>,
     ) -> Result<bool, End> {
+        let payload = &mut decoded.payload;
         if self.remaining == 0 {
-            if self.head_len == 0 && !self.in_message {
+            if self.head_len == 0 && !self.in_message && !self.marking {
                 small::take(piece, at, payload);
             }
             let Some(header) = self
@@ -106,6 +116,9 @@ impl Decoder {
                 piece.copy_within(run, payload.end);
                 payload.end += here;
             }
+        }
+        if self.marking && self.remaining == 0 && self.control.is_none() && !self.in_message {
+            decoded.ends.push(payload.len());
         }
         Ok(*at < piece.len())
     }
@@ -194,7 +207,7 @@ mod tests {
         bounds.sort_unstable();
         for pair in bounds.windows(2) {
             let mut piece = stream[pair[0]..pair[1]].to_vec();
-            let Decoded { payload, end } = decoder.decode(&mut piece, &mut replies);
+            let Decoded { payload, end, .. } = decoder.decode(&mut piece, &mut replies);
             data.extend_from_slice(&piece[payload]);
             if end.is_some() {
                 return (data, replies, end);
@@ -267,6 +280,47 @@ mod tests {
         let (data, _, end) = decoded(&stream, &[]);
         assert_eq!(data, b"kept");
         assert_eq!(end, Some(End::Violation(Violation::ReservedBits)));
+    }
+
+    #[test]
+    fn messages_are_told_apart_at_every_split() {
+        let messages = [
+            b"ab".to_vec(),
+            vec![],
+            b"cde".to_vec(),
+            vec![7; 200],
+            b"f".to_vec(),
+        ];
+        let mut stream = Vec::new();
+        for message in &messages {
+            let (front, back) = message.split_at(message.len() / 2);
+            stream.extend(client(0x02, front));
+            stream.extend(client(0x89, b"ping"));
+            stream.extend(client(0x80, back));
+            stream.extend(client(0x82, message));
+        }
+        for cut in 0..=stream.len() {
+            let mut decoder = Decoder::default();
+            decoder.mark_messages();
+            let (mut seen, mut open) = (Vec::new(), Vec::new());
+            for piece in [&stream[..cut], &stream[cut..]] {
+                let mut piece = piece.to_vec();
+                let decoded = decoder.decode(&mut piece, &mut Vec::new());
+                let payload = &piece[decoded.payload];
+                let mut from = 0;
+                for end in decoded.ends {
+                    open.extend_from_slice(&payload[from..end]);
+                    seen.push(std::mem::take(&mut open));
+                    from = end;
+                }
+                open.extend_from_slice(&payload[from..]);
+            }
+            let twice: Vec<_> = messages
+                .iter()
+                .flat_map(|it| [it.clone(), it.clone()])
+                .collect();
+            assert_eq!(seen, twice, "cut at {cut}");
+        }
     }
 
     proptest! {

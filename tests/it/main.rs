@@ -28,6 +28,7 @@ mod limits; // connections, descriptors, request heads
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
 mod real; // browsers, noVNC and other programs, unmodified
+mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

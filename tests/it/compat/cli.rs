@@ -131,7 +131,6 @@ fn not_in_this_build() {
         "--daemon",
         "--host-token",
         "--log-file=/dev/null",
-        "--record=/dev/null",
         "--syslog=/dev/log",
         "--target-config=/dev/null",
         "--token-plugin=TokenFile",

@@ -16,6 +16,7 @@ mod frames; // every kind of frame, right and wrong
 mod handshake; // the upgrade
 mod http; // --web, and answers without it
 mod listen; // where the bridge listens and what it connects to
+mod record; // --record
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
 mod tls; // certificates, versions, and TLS to the target
 
