@@ -139,7 +139,7 @@ pub struct Recording {
 
 impl Recording {
     /// Records what the client sent; `ends` says where in it its messages end.
-    pub fn from_client(&self, bytes: &[u8], ends: &[usize]) {
+    pub fn client_said(&self, bytes: &[u8], ends: &[usize]) {
         if bytes.is_empty() && ends.is_empty() || !self.has_room(bytes.len() + size_of_val(ends)) {
             return;
         }
@@ -153,7 +153,7 @@ impl Recording {
     }
 
     /// Records one frame for the client.
-    pub fn from_target(&self, frame: &[u8]) {
+    pub fn target_said(&self, frame: &[u8]) {
         if self.has_room(frame.len()) {
             let millis = self.millis();
             let frame = frame.into();

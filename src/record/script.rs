@@ -21,7 +21,7 @@ pub(super) struct Script {
 
 impl Script {
     /// Appends one frame for the client.
-    pub(super) fn from_target(&mut self, out: &mut Vec<u8>, millis: u64, frame: &[u8]) {
+    pub(super) fn target_said(&mut self, out: &mut Vec<u8>, millis: u64, frame: &[u8]) {
         self.close(out);
         begin(out, '{', millis);
         escape(out, frame);
@@ -30,7 +30,7 @@ impl Script {
 
     /// Appends what the client sent; `ends` says where in it its messages end. The rest is the
     /// front of a message: its line stays open for more, unless the target has a word first.
-    pub(super) fn from_client(
+    pub(super) fn client_said(
         &mut self,
         out: &mut Vec<u8>,
         millis: u64,
@@ -105,7 +105,7 @@ mod tests {
     fn every_byte_as_python_writes_it() {
         let mut out = Vec::new();
         let all: Vec<u8> = (0..=255).collect();
-        Script::default().from_target(&mut out, 7, &all);
+        Script::default().target_said(&mut out, 7, &all);
         let low: String = (0..32)
             .map(|byte| match byte {
                 9 => "\\t".to_owned(),
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn a_line_for_each_message_and_two_where_the_target_interrupts_one() {
         let (mut script, mut out) = (Script::default(), Vec::new());
-        script.from_client(&mut out, 1, b"abc", &[0, 1, 3]);
-        script.from_client(&mut out, 2, b"de", &[]);
-        script.from_client(&mut out, 3, b"fg", &[1]);
-        script.from_target(&mut out, 4, b"hi");
-        script.from_client(&mut out, 5, b"j", &[]);
+        script.client_said(&mut out, 1, b"abc", &[0, 1, 3]);
+        script.client_said(&mut out, 2, b"de", &[]);
+        script.client_said(&mut out, 3, b"fg", &[1]);
+        script.target_said(&mut out, 4, b"hi");
+        script.client_said(&mut out, 5, b"j", &[]);
         assert!(!script.is_whole());
         script.close(&mut out);
         assert_eq!(

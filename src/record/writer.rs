@@ -150,8 +150,8 @@ impl Tape {
                 millis,
                 bytes,
                 ends,
-            } => self.script.from_client(text, *millis, bytes, ends),
-            Work::FromTarget { millis, frame } => self.script.from_target(text, *millis, frame),
+            } => self.script.client_said(text, *millis, bytes, ends),
+            Work::FromTarget { millis, frame } => self.script.target_said(text, *millis, frame),
             Work::Begin | Work::End => {}
         }
         self.put(text)

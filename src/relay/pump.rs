@@ -69,7 +69,7 @@ impl Relay {
                 });
             }
             if let Some(recording) = &self.recording {
-                recording.from_client(&piece[decoded.payload.clone()], &decoded.ends);
+                recording.client_said(&piece[decoded.payload.clone()], &decoded.ends);
             }
             self.write_to_target(cx, &piece[decoded.payload]);
             match decoded.end {
@@ -128,7 +128,7 @@ impl Relay {
             self.work += size;
             self.for_client += size as u64;
             if let Some(recording) = &self.recording {
-                recording.from_target(&payload[..size]);
+                recording.target_said(&payload[..size]);
             }
             let header = frame::write_before(room, Opcode::Binary, size);
             let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
