@@ -7,6 +7,10 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
+/// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
+/// so that the text fits beside it; and old clients hold a frame whole.
+pub const TEXT_FRAME: usize = 64 * 1024;
+
 /// What one session may read before it lets others on its thread run, whatever it makes of it: a
 /// flood of empty frames is work, too. A few reads, so that a bulk transfer does not add more than
 /// about a millisecond to a neighbour's round trip.

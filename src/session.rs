@@ -78,6 +78,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     let client = Client {
         stream: client.stream,
         early: client.early,
+        framing: client.framing,
         recording: recorder.map(|recorder| Box::new(recorder.begin(&peer))),
     };
     let relay = match Box::pin(reach(&context, &peer)).await {

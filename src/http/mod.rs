@@ -35,6 +35,7 @@ use crate::log::escape::Escaped;
 use crate::reception::{Reception, Welcome};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
+use crate::websocket::framing::Framing;
 use crate::websocket::handshake;
 use files::Files;
 
@@ -63,6 +64,8 @@ pub struct Upgraded {
     pub stream: Stream,
     /// Bytes that were read with the request.
     pub early: Bytes,
+    /// How its payload looks.
+    pub framing: Framing,
     /// Who it is.
     pub welcome: Welcome,
 }
@@ -131,24 +134,30 @@ pub async fn converse(
         log::debug!("request client={peer} failed: {error}");
         return None;
     }
-    let (promised, welcome) = promised
+    let promise = promised
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
-    raw(promised, welcome).await
+    raw(promise).await
 }
 
 /// Takes hyper's wrapping off, so that none of it stays under the session.
-async fn raw(promised: OnUpgrade, welcome: Welcome) -> Option<Upgraded> {
-    let parts = promised.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
+async fn raw(promise: Promise) -> Option<Upgraded> {
+    let upgraded = promise.upgrade.await.ok()?;
+    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
     Some(Upgraded {
         stream: parts.io.into_inner(),
         early: parts.read_buf,
-        welcome,
+        framing: promise.framing,
+        welcome: promise.welcome,
     })
 }
 
 /// A WebSocket to be, and whose it is.
-type Promise = (OnUpgrade, Welcome);
+struct Promise {
+    upgrade: OnUpgrade,
+    framing: Framing,
+    welcome: Welcome,
+}
 
 /// An answer, and whose it is if that was asked.
 type Answer = (Response<Body>, Option<Box<str>>);
@@ -165,8 +174,8 @@ impl Site {
         reception: &Reception<'_>,
         promised: &Mutex<Option<Promise>>,
     ) -> Answer {
-        let response = match handshake::answer(request, &self.subprotocols) {
-            Ok(response) => response,
+        let agreed = match handshake::answer(request, &self.subprotocols) {
+            Ok(agreed) => agreed,
             Err(refusal) => return nobody(refused(refusal)),
         };
         let welcome = match reception.receive(request, Wants::WebSocket).await {
@@ -174,9 +183,13 @@ impl Site {
             Err(refusal) => return nobody(refused(refusal)),
         };
         let identity = welcome.identity.clone();
-        let promise = (upgrade::on(request), welcome);
+        let promise = Promise {
+            upgrade: upgrade::on(request),
+            framing: agreed.framing,
+            welcome,
+        };
         *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(promise);
-        (response.map(|()| empty()), identity)
+        (agreed.answer.map(|()| empty()), identity)
     }
 
     async fn respond(&self, request: &Request<()>, reception: &Reception<'_>) -> Answer {

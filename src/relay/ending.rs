@@ -35,7 +35,8 @@ impl Relay {
     /// The client's socket takes nothing any more.
     pub(super) fn client_gone(&mut self) {
         self.client_began(Close::NONE);
-        self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
+        let unsent = self.framing.carried(self.to_client.len());
+        self.for_client = self.for_client.saturating_sub(unsent as u64);
         self.to_client = Unsent::default();
         self.pongs = 0;
         self.client_shut = true;
@@ -93,9 +94,7 @@ impl Relay {
             None => (close.clone(), end_of_file),
         };
         if said.code != ABNORMAL {
-            let mut frame = Vec::new();
-            frame::append(&mut frame, Opcode::Close, &said.payload());
-            self.to_client.push(&frame);
+            self.to_client.push(&self.framing.close(&said));
         }
         self.end.get_or_insert((close, by));
         self.down = Down::Closing { end_of_file };

@@ -26,6 +26,7 @@ use crate::record::Recording;
 use crate::stream::Stream;
 use crate::websocket::close::Close;
 use crate::websocket::decoder::Decoder;
+use crate::websocket::framing::Framing;
 
 mod ending;
 mod pump;
@@ -58,6 +59,8 @@ pub struct Client {
     pub stream: Stream,
     /// Bytes that were read from it with the request.
     pub early: Bytes,
+    /// How its payload looks on the wire.
+    pub framing: Framing,
     /// Where its session is recorded, if it is.
     pub recording: Option<Box<Recording>>,
 }
@@ -68,6 +71,7 @@ pub struct Relay {
     client: Stream,
     /// Absent when it could not be reached.
     target: Option<Stream>,
+    framing: Framing,
     decoder: Decoder,
     /// Bytes that came with the request, before the first read.
     early: Bytes,
@@ -157,13 +161,14 @@ impl Relay {
     }
 
     fn start(client: Client, target: Option<Stream>, settings: Settings) -> Self {
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(client.framing);
         if client.recording.is_some() {
             decoder.mark_messages();
         }
         let mut relay = Self {
             client: client.stream,
             target,
+            framing: client.framing,
             decoder,
             early: if client.early.is_empty() {
                 Bytes::new()
@@ -311,9 +316,10 @@ impl Relay {
 
     fn summary(self) -> Summary {
         let (close, closed_by) = self.end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
+        let unsent = self.framing.carried(self.to_client.len());
         Summary {
             from_client: self.from_client,
-            to_client: self.for_client.saturating_sub(self.to_client.len() as u64),
+            to_client: self.for_client.saturating_sub(unsent as u64),
             duration: self.began.elapsed(),
             close,
             closed_by,

@@ -10,19 +10,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::unsent::Unsent;
 use super::{Down, Relay, Up};
-use crate::limits;
 use crate::log::{ClosedBy, traffic};
 use crate::stream::Stream;
 use crate::websocket::decoder::End;
-use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+use crate::websocket::framing;
 
 /// What the record says of a target whose TLS ended without its goodbye.
 const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 thread_local! {
-    /// Room for a frame header, then one read. Never held across an await.
-    static CHUNK: RefCell<Box<[u8]>> =
-        RefCell::new(vec![0; LONGEST_SENT + limits::CHUNK].into_boxed_slice());
+    /// Room for one read, framed. Never held across an await.
+    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
 }
 
 impl Relay {
@@ -103,12 +101,11 @@ impl Relay {
     /// Reads once from the target and writes one frame to the client.
     pub(super) fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         CHUNK.with_borrow_mut(|chunk| {
-            let (Some(target), Some((room, payload))) =
-                (&mut self.target, chunk.split_first_chunk_mut())
-            else {
+            let Some(target) = &mut self.target else {
                 return Poll::Pending;
             };
-            let size = match ready!(read(target, cx, payload)) {
+            let room = self.framing.payload();
+            let size = match ready!(read(target, cx, &mut chunk[room.clone()])) {
                 Ok(0) if target.is_cut_off() => {
                     self.lose_target(Some(CUT_OFF));
                     return Poll::Ready(());
@@ -128,14 +125,14 @@ impl Relay {
             self.work += size;
             self.for_client += size as u64;
             if let Some(recording) = &self.recording {
-                recording.target_said(&payload[..size]);
+                recording.target_said(&chunk[room][..size]);
             }
-            let header = frame::write_before(room, Opcode::Binary, size);
-            let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
+            let frame = self.framing.enclose(chunk, size);
             if self.settings.traffic {
                 traffic("{");
             }
-            if self.to_client.write(&mut self.client, cx, whole).is_err() {
+            let frame = &chunk[frame];
+            if self.to_client.write(&mut self.client, cx, frame).is_err() {
                 self.for_client -= size as u64;
                 self.client_gone();
             }

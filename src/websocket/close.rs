@@ -81,7 +81,7 @@ impl Close {
     }
 }
 
-/// What a client did against RFC 6455. The text goes to it as the close reason.
+/// What a client did against RFC 6455, or what it agreed on. The text goes to it as the close reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's text says it")]
 pub enum Violation {
@@ -103,6 +103,8 @@ pub enum Violation {
     CloseCode,
     #[error("Protocol error: Invalid UTF-8 in close")]
     CloseReason,
+    #[error("Protocol error: Invalid base64")]
+    Base64,
     #[error("Unsupported: Text frames are not supported")]
     Text,
     #[error("Unsupported: Fragmented {0}")]
@@ -113,6 +115,7 @@ impl From<Violation> for Close {
     fn from(violation: Violation) -> Self {
         let code = match violation {
             Violation::Text | Violation::Fragmented(_) => 1003,
+            Violation::Base64 => 1007,
             Violation::Unmasked
             | Violation::ReservedBits
             | Violation::Opcode(_)

@@ -5,8 +5,10 @@
 
 use std::ops::Range;
 
+use super::base64;
 use super::close::{Close, Violation};
 use super::frame::{self, Header, Opcode};
+use super::framing::Framing;
 use super::mask::unmask;
 use super::small;
 
@@ -25,6 +27,8 @@ pub struct Decoder {
     control_payload: Vec<u8>,
     /// A message is open: only a continuation or a control frame may begin.
     in_message: bool,
+    /// Messages are base64, in text frames or in binary ones.
+    text: Option<base64::Decoder>,
     /// Whether somebody wants to know where messages end.
     marking: bool,
 }
@@ -41,7 +45,7 @@ pub struct Decoded {
 }
 
 /// How a client's stream of frames ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// The client closed.
     Close(Close),
@@ -50,6 +54,15 @@ pub enum End {
 }
 
 impl Decoder {
+    /// A client's stream from its beginning.
+    #[must_use]
+    pub fn new(framing: Framing) -> Self {
+        Self {
+            text: (framing == Framing::Base64).then(base64::Decoder::default),
+            ..Self::default()
+        }
+    }
+
     /// Decodes `piece` in place. Answers to pings are appended to `replies` as whole frames.
     pub fn decode(&mut self, piece: &mut [u8], replies: &mut Vec<u8>) -> Decoded {
         let mut decoded = Decoded::default();
@@ -85,7 +98,7 @@ impl Decoder {
     ) -> Result<bool, End> {
         let payload = &mut decoded.payload;
         if self.remaining == 0 {
-            if self.head_len == 0 && !self.in_message && !self.marking {
+            if self.head_len == 0 && !self.in_message && !self.marking && self.text.is_none() {
                 small::take(piece, at, payload);
             }
             let Some(header) = self
@@ -110,15 +123,26 @@ impl Decoder {
                     self.finish_control(opcode, replies)?;
                 }
             }
-            // The first run stays where it is; later ones close up to it.
-            None if payload.start == payload.end => *payload = run,
             None => {
-                piece.copy_within(run, payload.end);
-                payload.end += here;
+                let (here, result) = match &mut self.text {
+                    None => (here, Ok(())),
+                    Some(text) => text.decode(&mut piece[run.clone()]),
+                };
+                if payload.start == payload.end {
+                    // The first run stays where it is; later ones close up to it.
+                    *payload = run.start..run.start + here;
+                } else {
+                    piece.copy_within(run.start..run.start + here, payload.end);
+                    payload.end += here;
+                }
+                result.map_err(End::Violation)?;
+                if self.remaining == 0 && !self.in_message {
+                    self.finish_message().map_err(End::Violation)?;
+                    if self.marking {
+                        decoded.ends.push(payload.len());
+                    }
+                }
             }
-        }
-        if self.marking && self.remaining == 0 && self.control.is_none() && !self.in_message {
-            decoded.ends.push(payload.len());
         }
         Ok(*at < piece.len())
     }
@@ -148,10 +172,10 @@ impl Decoder {
     fn begin(&mut self, header: Header) -> Result<(), Violation> {
         self.control = None;
         match header.opcode {
-            Opcode::Text => return Err(Violation::Text),
-            Opcode::Binary if self.in_message => return Err(Violation::NewFrame),
+            Opcode::Text if self.text.is_none() => return Err(Violation::Text),
+            Opcode::Text | Opcode::Binary if self.in_message => return Err(Violation::NewFrame),
             Opcode::Continuation if !self.in_message => return Err(Violation::Continuation),
-            Opcode::Binary | Opcode::Continuation => self.in_message = !header.fin,
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => self.in_message = !header.fin,
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
                 self.control = Some(header.opcode);
                 self.control_payload.clear();
@@ -160,6 +184,10 @@ impl Decoder {
         self.remaining = header.length;
         self.mask = header.mask;
         Ok(())
+    }
+
+    fn finish_message(&mut self) -> Result<(), Violation> {
+        self.text.as_mut().map_or(Ok(()), base64::Decoder::finish)
     }
 
     fn finish_control(&mut self, opcode: Opcode, replies: &mut Vec<u8>) -> Result<(), End> {
@@ -182,7 +210,7 @@ impl Decoder {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Close, Decoded, Decoder, End, Opcode, Violation, frame, unmask};
+    use super::{Close, Decoded, Decoder, End, Framing, Opcode, Violation, frame, unmask};
 
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -200,8 +228,16 @@ mod tests {
 
     /// Everything a stream gives when it arrives in the given pieces.
     fn decoded(stream: &[u8], cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<End>) {
+        decoded_as(Framing::Binary, stream, cuts)
+    }
+
+    fn decoded_as(
+        framing: Framing,
+        stream: &[u8],
+        cuts: &[usize],
+    ) -> (Vec<u8>, Vec<u8>, Option<End>) {
         let (mut data, mut replies) = (Vec::new(), Vec::new());
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(framing);
         let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
         bounds.extend([0, stream.len()]);
         bounds.sort_unstable();
@@ -283,6 +319,43 @@ mod tests {
     }
 
     #[test]
+    fn base64_is_read_message_by_message_at_every_split() {
+        let mut stream = client(0x81, b"aGVs");
+        stream.extend(client(0x01, b"bG8sI"));
+        stream.extend(client(0x89, b"YWJj"));
+        stream.extend(client(0x80, b"A=="));
+        stream.extend(client(0x81, b""));
+        stream.extend(client(0x82, b"d29ybGQ="));
+        stream.extend(client(0x81, b"IQ=="));
+        let mut pong = Vec::new();
+        frame::append(&mut pong, Opcode::Pong, b"YWJj");
+        for (last, end) in [
+            (
+                client(0x81, b"eA==eA=="),
+                Some(End::Violation(Violation::Base64)),
+            ),
+            (
+                client(0x81, b"eAx"),
+                Some(End::Violation(Violation::Base64)),
+            ),
+            (client(0x81, b"eA=="), None),
+            (client(0x01, b"eA=="), None),
+        ] {
+            let stream = [stream.clone(), last].concat();
+            let (data, _, _) = decoded_as(Framing::Base64, &stream, &[]);
+            assert!(data.starts_with(b"hello, world!"));
+            for cut in 0..=stream.len() {
+                let got = decoded_as(Framing::Base64, &stream, &[cut]);
+                assert_eq!(
+                    got,
+                    (data.clone(), pong.clone(), end.clone()),
+                    "cut at {cut}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn messages_are_told_apart_at_every_split() {
         let messages = [
             b"ab".to_vec(),
@@ -341,6 +414,25 @@ mod tests {
                 }
             }
             prop_assert_eq!(decoded(&stream, &cuts), (expected, pongs, None));
+        }
+
+        #[test]
+        fn any_split_of_base64_gives_the_same_bytes(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8),
+            cuts in prop::collection::vec(0usize..4000, 0..20),
+        ) {
+            use ::base64::Engine;
+            let mut stream = Vec::new();
+            for message in &messages {
+                let text = ::base64::prelude::BASE64_STANDARD.encode(message);
+                let (front, back) = text.as_bytes().split_at(text.len() / 3);
+                stream.extend(client(0x01, front));
+                stream.extend(client(0x80, back));
+            }
+            prop_assert_eq!(
+                decoded_as(Framing::Base64, &stream, &cuts),
+                (messages.concat(), Vec::new(), None)
+            );
         }
 
         #[test]

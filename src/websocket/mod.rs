@@ -2,12 +2,14 @@
 //!
 //! [`handshake`] judges a request, [`frame`] reads and writes one frame header, [`mask`] removes
 //! the client's mask, [`decoder`] turns whatever arrived into payload and events (by the short way
-//! of `small` where it can), [`close`] is why
+//! of `small` where it can), [`framing`] is what stands in the frames that we send, [`close`] is why
 //! a session ends.
 
+mod base64;
 pub mod close;
 pub mod decoder;
 pub mod frame;
+pub mod framing;
 pub mod handshake;
 pub mod mask;
 mod small;

@@ -24,6 +24,7 @@ mod environment; // variables, a manager's sockets, and the command line, which 
 mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
+mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for

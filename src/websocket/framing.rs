@@ -1,0 +1,88 @@
+//! What a client and we agreed on: how payload looks on the wire, both ways.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::close::Close;
+use super::frame::{self, LONGEST_SENT, Opcode};
+use crate::limits;
+
+/// How payload is put into frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Binary frames of RFC 6455.
+    #[default]
+    Binary,
+    /// Text frames of RFC 6455 with base64 in them: the subprotocol `base64` of websockify until
+    /// 0.8, for browsers without binary frames.
+    Base64,
+}
+
+/// Bytes that a buffer needs to be framed in; see [`Framing::enclose`].
+pub const ROOM: usize = LONGEST_SENT + limits::CHUNK;
+
+/// Where the payload stands that is to become text: behind the longest text that it gives.
+const BEFORE_TEXT: usize = LONGEST_SENT + limits::TEXT_FRAME.div_ceil(3) * 4;
+
+const _: () = assert!(
+    BEFORE_TEXT + limits::TEXT_FRAME <= ROOM,
+    "a text frame fits"
+);
+
+impl Framing {
+    /// Where in a buffer of [`ROOM`] bytes the payload of a frame is to be put.
+    #[must_use]
+    pub const fn payload(self) -> Range<usize> {
+        match self {
+            Self::Binary => LONGEST_SENT..ROOM,
+            Self::Base64 => BEFORE_TEXT..BEFORE_TEXT + limits::TEXT_FRAME,
+        }
+    }
+
+    /// Makes a frame of the first `size` bytes at [`Self::payload`]; where it stands.
+    pub fn enclose(self, buffer: &mut [u8], size: usize) -> Range<usize> {
+        match self {
+            Self::Binary => enclose(buffer, Opcode::Binary, size),
+            Self::Base64 => {
+                let size = encode(buffer, size);
+                enclose(buffer, Opcode::Text, size)
+            }
+        }
+    }
+
+    /// How much payload so many bytes of frames carry, but for their headers.
+    #[must_use]
+    pub const fn carried(self, bytes: usize) -> usize {
+        match self {
+            Self::Binary => bytes,
+            Self::Base64 => bytes / 4 * 3,
+        }
+    }
+
+    /// Our goodbye.
+    #[must_use]
+    pub fn close(self, close: &Close) -> Vec<u8> {
+        let mut frame = Vec::new();
+        frame::append(&mut frame, Opcode::Close, &close.payload());
+        frame
+    }
+}
+
+/// Writes the header of a frame whose payload stands behind the room for one.
+fn enclose(buffer: &mut [u8], opcode: Opcode, size: usize) -> Range<usize> {
+    let Some((room, _)) = buffer.split_first_chunk_mut() else {
+        return 0..0;
+    };
+    let header = frame::write_before(room, opcode, size);
+    LONGEST_SENT - header..LONGEST_SENT + size
+}
+
+/// Writes the payload as text behind the room for a header. Returns how long it is.
+fn encode(buffer: &mut [u8], size: usize) -> usize {
+    let (text, payload) = buffer.split_at_mut(BEFORE_TEXT);
+    let encoded = BASE64_STANDARD.encode_slice(&payload[..size], &mut text[LONGEST_SENT..]);
+    // There is room for the longest: see BEFORE_TEXT.
+    encoded.unwrap_or_default()
+}
