@@ -258,6 +258,14 @@ pub struct Options {
           action = ArgAction::Append)]
     pub subprotocol: Vec<String>,
 
+    /// Let clients of 2010 and 2011 in, too: WebSocket drafts hixie-75 and hixie-76, and Flash. Off
+    /// unless given, because their frames have no mask, by which a page can slip requests of its
+    /// own past proxies in between, and because Flash is told that any page may connect to any port
+    /// of this host
+    #[arg(long, env = "WEBSOCKIFY_LEGACY_PROTOCOLS", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub legacy_protocols: bool,
+
     /// Answer GET PATH with 200 while the program serves
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,

@@ -5,7 +5,7 @@
 //!
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
 //! - [`server`]: many connections, their limits, and how the program ends
-//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
+//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]; a Flash player has a word first: [`flash`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
@@ -25,6 +25,7 @@ pub mod config;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod flash;
 pub mod http;
 pub mod limits;
 pub mod listener;

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::auth::{Door, Visitor};
 use crate::drain::Drain;
+use crate::flash;
 use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
@@ -44,8 +45,14 @@ pub struct Context {
 /// Serves one client: files while it asks for files, and one session if it asks for that. Returns
 /// when the client is gone; `seat` is what it holds of the server's limits meanwhile.
 pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
-    let Accepted { socket, peer } = accepted;
+    let Accepted { mut socket, peer } = accepted;
     let (site, drain) = (&context.site, &context.drain);
+    if site.legacy_protocols {
+        let Some(other) = Box::pin(flash::serve(socket)).await else {
+            return;
+        };
+        socket = other;
+    }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
         Some(tls) => Box::pin(tls.open(socket, &peer)).await,

@@ -40,6 +40,8 @@ pub struct Service {
     pub target: Option<Target>,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
+    /// See [`Options::legacy_protocols`].
+    pub legacy_protocols: bool,
     /// See [`Options::health_path`].
     pub health_path: Option<String>,
     /// See [`Options::heartbeat`].
@@ -133,6 +135,7 @@ impl Config {
                     Some(target.ok_or_else(no_target)?)
                 },
                 subprotocols: subprotocols(options.subprotocol)?,
+                legacy_protocols: options.legacy_protocols,
                 health_path: options.health_path.map(health_path).transpose()?,
                 heartbeat: seconds(options.heartbeat),
                 run_once: options.run_once,

@@ -18,14 +18,16 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::auth::Wants;
 use crate::drain::Drain;
@@ -36,7 +38,8 @@ use crate::reception::{Reception, Welcome};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::websocket::framing::Framing;
-use crate::websocket::handshake;
+use crate::websocket::handshake::{self, Terms};
+use crate::websocket::legacy::handshake::{Challenge, KEY3, brings_more};
 use files::Files;
 
 /// The body of any answer of ours.
@@ -55,6 +58,8 @@ pub struct Site {
     pub health_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
     pub subprotocols: Vec<String>,
+    /// See [`crate::cli::Options::legacy_protocols`].
+    pub legacy_protocols: bool,
 }
 
 /// A client that has become a WebSocket: its stream, and what it sent behind the request.
@@ -84,7 +89,7 @@ pub async fn converse(
     let service = service_fn(async |request: Request<Incoming>| {
         let has_body = !request.body().is_end_stream();
         let mut request = request.map(|_| ());
-        let (response, identity) =
+        let (mut response, identity) =
             match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
                 (true, true) => nobody(text(
                     StatusCode::FORBIDDEN,
@@ -107,6 +112,11 @@ pub async fn converse(
             Escaped(request.uri().path()),
             response.status().as_u16()
         );
+        if brings_more(request.headers()) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // What follows is no request.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         Ok::<_, Infallible>(signed(response, site.tls_only && secure))
     });
     let ended = {
@@ -144,18 +154,38 @@ pub async fn converse(
 async fn raw(promise: Promise) -> Option<Upgraded> {
     let upgraded = promise.upgrade.await.ok()?;
     let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    Some(Upgraded {
+    let mut upgraded = Upgraded {
         stream: parts.io.into_inner(),
         early: parts.read_buf,
         framing: promise.framing,
         welcome: promise.welcome,
-    })
+    };
+    if let Some(challenge) = promise.challenge {
+        let solved = timeout(limits::REQUEST_HEAD_TIME, upgraded.solve(challenge));
+        solved.await.ok()?.ok()?;
+    }
+    Some(upgraded)
+}
+
+impl Upgraded {
+    /// Answers a client of draft hixie-76: eight bytes from behind its request, sixteen behind our
+    /// answer. Not to be taken up again where it was dropped.
+    async fn solve(&mut self, challenge: Challenge) -> io::Result<()> {
+        let mut key3 = [0; KEY3];
+        let early = self.early.split_to(self.early.len().min(KEY3));
+        key3[..early.len()].copy_from_slice(&early);
+        self.stream.read_exact(&mut key3[early.len()..]).await?;
+        let solution = challenge.solve(key3).ok_or(io::ErrorKind::Unsupported)?;
+        self.stream.write_all(&solution).await?;
+        self.stream.flush().await
+    }
 }
 
 /// A WebSocket to be, and whose it is.
 struct Promise {
     upgrade: OnUpgrade,
     framing: Framing,
+    challenge: Option<Challenge>,
     welcome: Welcome,
 }
 
@@ -174,7 +204,12 @@ impl Site {
         reception: &Reception<'_>,
         promised: &Mutex<Option<Promise>>,
     ) -> Answer {
-        let agreed = match handshake::answer(request, &self.subprotocols) {
+        let terms = Terms {
+            subprotocols: &self.subprotocols,
+            legacy: self.legacy_protocols,
+            secure: reception.visitor.secure,
+        };
+        let agreed = match handshake::answer(request, terms) {
             Ok(agreed) => agreed,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -186,6 +221,7 @@ impl Site {
         let promise = Promise {
             upgrade: upgrade::on(request),
             framing: agreed.framing,
+            challenge: agreed.challenge,
             welcome,
         };
         *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(promise);

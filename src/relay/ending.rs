@@ -91,7 +91,10 @@ impl Relay {
         }
         let (said, end_of_file) = match &self.end {
             Some((clients, _)) => (clients.clone(), true),
-            None => (close.clone(), end_of_file),
+            None => (
+                close.clone(),
+                end_of_file || !self.framing.has_control_frames(),
+            ),
         };
         if said.code != ABNORMAL {
             self.to_client.push(&self.framing.close(&said));

@@ -25,8 +25,8 @@ use crate::log::{ClosedBy, Summary, traffic_legend};
 use crate::record::Recording;
 use crate::stream::Stream;
 use crate::websocket::close::Close;
-use crate::websocket::decoder::Decoder;
 use crate::websocket::framing::Framing;
+use crate::websocket::reader::Reader;
 
 mod ending;
 mod pump;
@@ -72,7 +72,7 @@ pub struct Relay {
     /// Absent when it could not be reached.
     target: Option<Stream>,
     framing: Framing,
-    decoder: Decoder,
+    reader: Reader,
     /// Bytes that came with the request, before the first read.
     early: Bytes,
     to_target: Unsent,
@@ -160,16 +160,20 @@ impl Relay {
         relay
     }
 
-    fn start(client: Client, target: Option<Stream>, settings: Settings) -> Self {
-        let mut decoder = Decoder::new(client.framing);
+    fn start(client: Client, target: Option<Stream>, mut settings: Settings) -> Self {
+        let mut reader = Reader::new(client.framing);
         if client.recording.is_some() {
-            decoder.mark_messages();
+            reader.mark_messages();
+        }
+        if !client.framing.has_control_frames() {
+            // TCP keepalive has to do.
+            settings.heartbeat = None;
         }
         let mut relay = Self {
             client: client.stream,
             target,
             framing: client.framing,
-            decoder,
+            reader,
             early: if client.early.is_empty() {
                 Bytes::new()
             } else {
@@ -324,6 +328,7 @@ impl Relay {
             close,
             closed_by,
             fault: self.fault,
+            framing: self.framing,
         }
     }
 }

@@ -54,13 +54,13 @@ impl Relay {
             let piece = &mut chunk[..size];
             // After our close frame nothing may follow it (RFC 6455, 5.5.1): pongs are dropped.
             let mut pongs = Vec::new();
-            let decoded = self.decoder.decode(piece, &mut pongs);
+            let decoded = self.reader.decode(piece, &mut pongs);
             if self.down == Down::Open {
                 self.pongs += pongs.len();
                 self.to_client.push(&pongs);
             }
             if self.settings.traffic {
-                traffic(if self.decoder.between_frames() {
+                traffic(if self.reader.between_frames() {
                     "}"
                 } else {
                     "}."

@@ -168,6 +168,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             tls_only: material.tls.as_ref().is_some_and(Tls::only),
             health_path: service.health_path,
             subprotocols: service.subprotocols,
+            legacy_protocols: service.legacy_protocols,
         },
         tls: material.tls,
         door: material.door,

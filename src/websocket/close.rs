@@ -22,6 +22,8 @@ pub const ABNORMAL: u16 = 1006;
 impl Close {
     /// The connection ended without a close frame.
     pub const NONE: Self = Self::new(ABNORMAL, "");
+    /// An empty close frame.
+    pub const NO_STATUS: Self = Self::new(NO_STATUS, "");
     /// The target ended its stream and all of it was delivered.
     pub const TARGET_CLOSED: Self = Self::new(1000, "Target closed");
     /// We are going away.
@@ -47,10 +49,7 @@ impl Close {
     pub fn parse(payload: &[u8]) -> Result<Self, Violation> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             return match payload {
-                [] => Ok(Self {
-                    code: NO_STATUS,
-                    reason: Cow::Borrowed(""),
-                }),
+                [] => Ok(Self::NO_STATUS),
                 _ => Err(Violation::CloseCode),
             };
         };
@@ -103,6 +102,8 @@ pub enum Violation {
     CloseCode,
     #[error("Protocol error: Invalid UTF-8 in close")]
     CloseReason,
+    #[error("Protocol error: Unknown frame type 0x{0:02x}")]
+    FrameType(u8),
     #[error("Protocol error: Invalid base64")]
     Base64,
     #[error("Unsupported: Text frames are not supported")]
@@ -119,6 +120,7 @@ impl From<Violation> for Close {
             Violation::Unmasked
             | Violation::ReservedBits
             | Violation::Opcode(_)
+            | Violation::FrameType(_)
             | Violation::Length
             | Violation::ControlTooLong
             | Violation::Continuation

@@ -8,7 +8,6 @@ use std::ops::Range;
 use super::base64;
 use super::close::{Close, Violation};
 use super::frame::{self, Header, Opcode};
-use super::framing::Framing;
 use super::mask::unmask;
 use super::small;
 
@@ -54,11 +53,11 @@ pub enum End {
 }
 
 impl Decoder {
-    /// A client's stream from its beginning.
+    /// Of a client whose messages are base64.
     #[must_use]
-    pub fn new(framing: Framing) -> Self {
+    pub fn of_base64() -> Self {
         Self {
-            text: (framing == Framing::Base64).then(base64::Decoder::default),
+            text: Some(base64::Decoder::default()),
             ..Self::default()
         }
     }
@@ -210,7 +209,7 @@ impl Decoder {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Close, Decoded, Decoder, End, Framing, Opcode, Violation, frame, unmask};
+    use super::{Close, Decoded, Decoder, End, Opcode, Violation, frame, unmask};
 
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -228,16 +227,15 @@ mod tests {
 
     /// Everything a stream gives when it arrives in the given pieces.
     fn decoded(stream: &[u8], cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<End>) {
-        decoded_as(Framing::Binary, stream, cuts)
+        decoded_by(Decoder::default(), stream, cuts)
     }
 
-    fn decoded_as(
-        framing: Framing,
+    fn decoded_by(
+        mut decoder: Decoder,
         stream: &[u8],
         cuts: &[usize],
     ) -> (Vec<u8>, Vec<u8>, Option<End>) {
         let (mut data, mut replies) = (Vec::new(), Vec::new());
-        let mut decoder = Decoder::new(framing);
         let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
         bounds.extend([0, stream.len()]);
         bounds.sort_unstable();
@@ -342,10 +340,10 @@ mod tests {
             (client(0x01, b"eA=="), None),
         ] {
             let stream = [stream.clone(), last].concat();
-            let (data, _, _) = decoded_as(Framing::Base64, &stream, &[]);
+            let (data, _, _) = decoded_by(Decoder::of_base64(), &stream, &[]);
             assert!(data.starts_with(b"hello, world!"));
             for cut in 0..=stream.len() {
-                let got = decoded_as(Framing::Base64, &stream, &[cut]);
+                let got = decoded_by(Decoder::of_base64(), &stream, &[cut]);
                 assert_eq!(
                     got,
                     (data.clone(), pong.clone(), end.clone()),
@@ -430,7 +428,7 @@ mod tests {
                 stream.extend(client(0x80, back));
             }
             prop_assert_eq!(
-                decoded_as(Framing::Base64, &stream, &cuts),
+                decoded_by(Decoder::of_base64(), &stream, &cuts),
                 (messages.concat(), Vec::new(), None)
             );
         }

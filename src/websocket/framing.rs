@@ -1,5 +1,6 @@
 //! What a client and we agreed on: how payload looks on the wire, both ways.
 
+use std::fmt;
 use std::ops::Range;
 
 use base64::Engine;
@@ -18,13 +19,18 @@ pub enum Framing {
     /// Text frames of RFC 6455 with base64 in them: the subprotocol `base64` of websockify until
     /// 0.8, for browsers without binary frames.
     Base64,
+    /// Base64 between a byte `00` and a byte `ff`, and no close frame: draft hixie-75.
+    Hixie75,
+    /// The same with a close frame, `ff 00`: draft hixie-76.
+    Hixie76,
 }
 
 /// Bytes that a buffer needs to be framed in; see [`Framing::enclose`].
 pub const ROOM: usize = LONGEST_SENT + limits::CHUNK;
 
-/// Where the payload stands that is to become text: behind the longest text that it gives.
-const BEFORE_TEXT: usize = LONGEST_SENT + limits::TEXT_FRAME.div_ceil(3) * 4;
+/// Where the payload stands that is to become text: behind the longest text that it gives,
+/// and the byte that ends it.
+const BEFORE_TEXT: usize = LONGEST_SENT + limits::TEXT_FRAME.div_ceil(3) * 4 + 1;
 
 const _: () = assert!(
     BEFORE_TEXT + limits::TEXT_FRAME <= ROOM,
@@ -37,7 +43,9 @@ impl Framing {
     pub const fn payload(self) -> Range<usize> {
         match self {
             Self::Binary => LONGEST_SENT..ROOM,
-            Self::Base64 => BEFORE_TEXT..BEFORE_TEXT + limits::TEXT_FRAME,
+            Self::Base64 | Self::Hixie75 | Self::Hixie76 => {
+                BEFORE_TEXT..BEFORE_TEXT + limits::TEXT_FRAME
+            }
         }
     }
 
@@ -49,6 +57,12 @@ impl Framing {
                 let size = encode(buffer, size);
                 enclose(buffer, Opcode::Text, size)
             }
+            Self::Hixie75 | Self::Hixie76 => {
+                let end = LONGEST_SENT + encode(buffer, size);
+                buffer[LONGEST_SENT - 1] = 0x00;
+                buffer[end] = 0xff;
+                LONGEST_SENT - 1..end + 1
+            }
         }
     }
 
@@ -57,16 +71,39 @@ impl Framing {
     pub const fn carried(self, bytes: usize) -> usize {
         match self {
             Self::Binary => bytes,
-            Self::Base64 => bytes / 4 * 3,
+            Self::Base64 | Self::Hixie75 | Self::Hixie76 => bytes / 4 * 3,
         }
     }
 
-    /// Our goodbye.
+    /// Our goodbye, as far as the framing has words for it.
     #[must_use]
     pub fn close(self, close: &Close) -> Vec<u8> {
-        let mut frame = Vec::new();
-        frame::append(&mut frame, Opcode::Close, &close.payload());
-        frame
+        match self {
+            Self::Binary | Self::Base64 => {
+                let mut frame = Vec::new();
+                frame::append(&mut frame, Opcode::Close, &close.payload());
+                frame
+            }
+            Self::Hixie75 => Vec::new(),
+            Self::Hixie76 => vec![0xff, 0x00],
+        }
+    }
+
+    /// Whether clients know pings, and answer our goodbye. Those of old wait for our end of file.
+    #[must_use]
+    pub const fn has_control_frames(self) -> bool {
+        matches!(self, Self::Binary | Self::Base64)
+    }
+}
+
+impl fmt::Display for Framing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::Base64 => "base64",
+            Self::Hixie75 => "hixie-75",
+            Self::Hixie76 => "hixie-76",
+        })
     }
 }
 

@@ -9,15 +9,16 @@ use hyper::http;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
 use super::framing::Framing;
+use super::legacy::{self, handshake::Challenge};
 use crate::refusal::Refusal;
 
 /// The versions that share RFC 6455's framing: drafts 07 and 08 to 12, and the RFC itself.
 const VERSIONS: [&str; 3] = ["13", "8", "7"];
 
 /// The subprotocol of websockify until 0.8 for clients that have text only.
-const BASE64: &str = "base64";
+pub(super) const BASE64: &str = "base64";
 
-fn bad(text: &'static str) -> Refusal {
+pub(super) fn bad(text: &'static str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, text)
 }
 
@@ -35,14 +36,27 @@ pub struct Agreed {
     pub answer: Response<()>,
     /// What comes behind it.
     pub framing: Framing,
+    /// What the client asks before that, if its draft does so.
+    pub challenge: Option<Challenge>,
 }
 
-/// Judges a request for a WebSocket and makes the 101 answer. `extra` are the subprotocols beside
-/// `binary` that may be chosen, in the order of our preference; the last is `base64`.
+/// What we would speak.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'t> {
+    /// The subprotocols beside `binary` that may be chosen, in the order of our preference; behind
+    /// them comes `base64`.
+    pub subprotocols: &'t [String],
+    /// See [`crate::cli::Options::legacy_protocols`].
+    pub legacy: bool,
+    /// Whether there is TLS in between.
+    pub secure: bool,
+}
+
+/// Judges a request for a WebSocket and makes the 101 answer.
 ///
 /// # Errors
 /// A request that RFC 6455 forbids, or that offers subprotocols of which we speak none.
-pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Agreed, Refusal> {
+pub fn answer<B>(request: &Request<B>, terms: Terms<'_>) -> Result<Agreed, Refusal> {
     let headers = request.headers();
     if request.version() < Version::HTTP_11 {
         return Err(bad("WebSocket needs HTTP/1.1"));
@@ -51,6 +65,9 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Agreed, Refus
         return Err(bad("Missing Connection: Upgrade header"));
     }
     let Some(version) = headers.get(SEC_WEBSOCKET_VERSION) else {
+        if terms.legacy && !headers.contains_key(SEC_WEBSOCKET_KEY) {
+            return legacy::handshake::answer(request, terms.secure);
+        }
         return Err(bad("Missing Sec-WebSocket-Version header"));
     };
     if !VERSIONS.iter().any(|known| version == known) {
@@ -61,7 +78,7 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Agreed, Refus
     let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else {
         return Err(bad("Missing Sec-WebSocket-Key header"));
     };
-    let chosen = choose_subprotocol(headers, extra)?;
+    let chosen = choose_subprotocol(headers, terms.subprotocols)?;
     let mut answer = tungstenite_answer(key)?;
     let mut framing = Framing::Binary;
     if let Some(name) = chosen {
@@ -70,7 +87,11 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Agreed, Refus
         }
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
-    Ok(Agreed { answer, framing })
+    Ok(Agreed {
+        answer,
+        framing,
+        challenge: None,
+    })
 }
 
 /// tungstenite checks the key and computes `Sec-WebSocket-Accept`. It knows version 13 alone and
@@ -107,7 +128,10 @@ fn choose_subprotocol(
 }
 
 /// The items of a comma-separated header, over all of its lines, trimmed, empty ones left out.
-fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+pub(super) fn items<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h str> + use<'h> {
     headers
         .get_all(name)
         .into_iter()
@@ -119,7 +143,9 @@ fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use super::{Framing, Method, Request, StatusCode, Version, answer, is_asked_for};
+    use super::{
+        Agreed, Framing, Method, Refusal, Request, StatusCode, Terms, Version, is_asked_for,
+    };
 
     /// The request of RFC 6455, 1.3, changed as a test wants it.
     fn request(change: &[(&'static str, &'static str)]) -> Request<()> {
@@ -139,6 +165,15 @@ mod tests {
             }
         }
         request
+    }
+
+    fn answer<B>(request: &Request<B>, subprotocols: &[String]) -> Result<Agreed, Refusal> {
+        let terms = Terms {
+            subprotocols,
+            legacy: false,
+            secure: false,
+        };
+        super::answer(request, terms)
     }
 
     fn status(change: &[(&'static str, &'static str)]) -> StatusCode {

@@ -3,6 +3,7 @@
 use ::base64::Engine;
 use ::base64::prelude::BASE64_STANDARD;
 
+use super::encoded;
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::last_bytes::pattern;
@@ -20,10 +21,6 @@ fn open(bridge: &Bridge) -> Ws {
     let chosen = response.header("sec-websocket-protocol");
     assert_eq!((response.status, chosen), (101, Some("base64")));
     Ws { wire }
-}
-
-fn encoded(bytes: impl AsRef<[u8]>) -> String {
-    BASE64_STANDARD.encode(bytes)
 }
 
 /// The bytes of text frames, until there are `n` of them. Each frame is base64 of its own.
@@ -73,7 +70,7 @@ fn megabytes_in_messages_of_any_size_and_cut_anywhere() {
             let (message, more) = rest.split_at(size.min(rest.len()));
             let text = encoded(message).into_bytes();
             // A cut in the middle of four letters.
-            let (front, back) = text.split_at(text.len() * 2 / 3 | 1);
+            let (front, back) = text.split_at((text.len() * 2 / 3) | 1);
             sender.send(&Frame::text(std::str::from_utf8(front).unwrap()).unfinished());
             sender.send(&Frame::continuation(back));
             rest = more;
