@@ -19,7 +19,7 @@ const POLICY: &[u8] =
 
 /// Gives the client back unless it is a Flash player, which is answered, or leaves, or is silent.
 pub async fn serve(mut socket: Socket) -> Option<Socket> {
-    let first = timeout(limits::REQUEST_HEAD_TIME, socket.peek()).await;
+    let first = timeout(limits::REQUEST_HEAD_TIME, socket.peek_first()).await;
     if sniff(first.ok()?.ok()??) != Speaks::Policy {
         return Some(socket);
     }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 
-use crate::auth::{Door, Visitor};
+use crate::auth::Door;
 use crate::drain::Drain;
 use crate::flash;
 use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
+use crate::proxies::Proxies;
+use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::Reception;
 use crate::record::Recorder;
 use crate::relay::{Client, Refused, Relay, Settings};
 use crate::server::census::Seat;
+use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
 use crate::target::Target;
 use crate::tls::Tls;
@@ -24,6 +27,10 @@ use crate::tls::client::Client as TargetTls;
 /// What every connection shares.
 #[derive(Debug)]
 pub struct Context {
+    /// Who may speak for clients.
+    pub proxies: Proxies,
+    /// The answer where there is no room.
+    pub turned_away: TurnedAway,
     /// TLS, where there are certificates.
     pub tls: Option<Tls>,
     /// Who may come in.
@@ -34,6 +41,8 @@ pub struct Context {
     pub target: Target,
     /// TLS towards the target.
     pub target_tls: Option<TargetTls>,
+    /// How the target is told whom a session is from.
+    pub announce: Option<ProxyVersion>,
     /// How they are relayed.
     pub settings: Settings,
     /// What copies them into files, if asked for.
@@ -47,6 +56,17 @@ pub struct Context {
 pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     let Accepted { mut socket, peer } = accepted;
     let (site, drain) = (&context.site, &context.drain);
+    let Some(caller) = Box::pin(context.proxies.caller(&mut socket, peer)).await else {
+        return;
+    };
+    // A proxy's further requests may be others'; until then it is nobody's connection.
+    let owner = caller.peer.ip().filter(|_| !caller.trusted);
+    if let Err(full) = seat.belongs_to(owner) {
+        drop(seat);
+        let refusing = refuse(socket, context.tls.is_some());
+        let telling = context.turned_away.tell(&caller.peer, full, refusing);
+        return Box::pin(telling).await;
+    }
     if site.legacy_protocols {
         let Some(other) = Box::pin(flash::serve(socket)).await else {
             return;
@@ -55,31 +75,30 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
-        Some(tls) => Box::pin(tls.open(socket, &peer)).await,
+        Some(tls) => Box::pin(tls.open(socket, &caller.peer)).await,
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = stream else { return };
     let reception = Reception {
+        proxies: &context.proxies,
+        turned_away: &context.turned_away,
         door: &context.door,
-        visitor: Visitor {
-            peer,
-            secure: matches!(stream, Stream::Tls(_)),
-            certificate: stream.peer_names(),
-        },
+        caller,
+        secure: matches!(stream, Stream::Tls(_)),
+        certificate: stream.peer_names(),
         seat: &seat,
     };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
-    let conversation = Box::pin(http::converse(
-        stream,
-        &peer,
-        site,
-        reception,
-        drain.clone(),
-    ));
+    let conversation = Box::pin(http::converse(stream, site, reception, drain.clone()));
     let Some(client) = conversation.await else {
         return;
     };
     client.stream.forget_answer_deadline();
+    let peer = client.welcome.client;
+    let announcement = context.announce.map(|version| {
+        let to = caller.to.or_else(|| client.stream.socket().local());
+        proxy_protocol::write(version, peer.address(), to)
+    });
     let identity = client.welcome.identity;
     let recorder = context.recorder.as_ref();
     let client = Client {
@@ -88,7 +107,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         framing: client.framing,
         recording: recorder.map(|recorder| Box::new(recorder.begin(&peer))),
     };
-    let relay = match Box::pin(reach(&context, &peer)).await {
+    let relay = match Box::pin(reach(&context, &peer, announcement)).await {
         Ok(target) => Relay::new(client, target, context.settings),
         Err(why) => Relay::refuse(client, context.settings, why),
     };
@@ -98,14 +117,18 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have
 /// sent something already.
-async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Refused> {
+async fn reach(
+    context: &Context,
+    peer: &impl fmt::Display,
+    announcement: Option<Vec<u8>>,
+) -> Result<Stream, Refused> {
     let mut drain = context.drain.clone();
     let told_long_ago = async {
         drain.told().await;
         sleep(limits::CLOSE_TIME).await;
     };
     tokio::select! {
-        reached = context.target.connect(context.target_tls.as_ref()) => reached.map_err(|error| {
+        reached = context.target.connect(context.target_tls.as_ref(), announcement) => reached.map_err(|error| {
             log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
             Refused::Unreachable
         }),
