@@ -150,7 +150,7 @@ pub async fn converse(
     let promise = promised
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
-    promise.keep().await
+    promise.keep(&mut drain).await
 }
 
 /// An answer, and whose it is if that was asked.

@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::drain::Drain;
 use crate::limits;
 use crate::reception::Welcome;
 use crate::stream::Stream;
@@ -37,8 +38,9 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// Takes hyper's wrapping off, so that none of it stays under the session.
-    pub(super) async fn keep(self) -> Option<Upgraded> {
+    /// Takes hyper's wrapping off, so that none of it stays under the session. `None` where there
+    /// was none, or where a client that still asks something left, or did not go on in time.
+    pub(super) async fn keep(self, drain: &mut Drain) -> Option<Upgraded> {
         let upgraded = self.upgrade.await.ok()?;
         let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
         let mut upgraded = Upgraded {
@@ -49,7 +51,11 @@ impl Promise {
         };
         if let Some(challenge) = self.challenge {
             let solved = timeout(limits::REQUEST_HEAD_TIME, upgraded.solve(challenge));
-            solved.await.ok()?.ok()?;
+            tokio::select! {
+                biased;
+                solved = solved => solved.ok()?.ok()?,
+                () = drain.told() => return None,
+            }
         }
         Some(upgraded)
     }

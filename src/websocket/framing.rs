@@ -123,3 +123,49 @@ fn encode(buffer: &mut [u8], size: usize) -> usize {
     // There is room for the longest: see BEFORE_TEXT.
     encoded.unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BASE64_STANDARD, Close, Engine, Framing, ROOM, limits};
+    use crate::websocket::legacy::hixie;
+
+    fn framed(framing: Framing, payload: &[u8]) -> Vec<u8> {
+        let mut buffer = vec![0xee; ROOM];
+        let room = framing.payload();
+        buffer[room][..payload.len()].copy_from_slice(payload);
+        let frame = framing.enclose(&mut buffer, payload.len());
+        buffer[frame].to_vec()
+    }
+
+    #[test]
+    fn text_is_written_in_front_of_the_payload_and_never_over_it() {
+        let most = limits::TEXT_FRAME;
+        for size in [1, 2, 3, 4, 93, 94, 49_149, 49_150, most - 2, most - 1, most] {
+            let payload: Vec<u8> = (0..size)
+                .map(|at| (at ^ (at >> 8)).to_le_bytes()[0])
+                .collect();
+            let text = BASE64_STANDARD.encode(&payload).into_bytes();
+            let mut frame = Vec::new();
+            super::frame::append(&mut frame, super::Opcode::Text, &text);
+            assert!(framed(Framing::Base64, &payload) == frame, "{size}");
+            for framing in [Framing::Hixie75, Framing::Hixie76] {
+                let mut frame = framed(framing, &payload);
+                assert!(frame == [&[0], &text[..], &[0xff]].concat(), "{size}");
+                // And what we write, we read.
+                let read = hixie::Decoder::default().decode(&mut frame);
+                assert!(frame[read.payload] == payload, "{size}");
+            }
+        }
+        let payload = vec![7; limits::CHUNK];
+        let frame = framed(Framing::Binary, &payload);
+        assert!(frame.ends_with(&payload) && frame.len() == ROOM);
+    }
+
+    #[test]
+    fn goodbyes() {
+        let close = Close::TARGET_CLOSED;
+        assert_eq!(Framing::Base64.close(&close), Framing::Binary.close(&close));
+        assert_eq!(Framing::Hixie75.close(&close), b"");
+        assert_eq!(Framing::Hixie76.close(&close), b"\xff\0");
+    }
+}

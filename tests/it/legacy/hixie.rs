@@ -346,3 +346,16 @@ fn a_recording_holds_bytes() {
         .collect();
     assert_eq!(said, ["hello',", "hello',"]);
 }
+
+/// Nobody waits for the bytes behind a request when the bridge ends.
+#[test]
+fn the_end_of_the_bridge_in_the_middle_of_a_handshake() {
+    let bridge = bridge();
+    let mut wire = Wire::connect(bridge.addr());
+    wire.send(format!("{HIXIE}{KEYS}\r\n"));
+    assert!(head(&mut wire).starts_with("HTTP/1.1 101 "));
+    bridge.terminate();
+    assert_eq!(bridge.wait().code(), Some(0));
+    assert!(!bridge.stderr().contains("connections left"));
+    assert_eq!(wire.rest(), b"");
+}
