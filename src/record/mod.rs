@@ -81,7 +81,9 @@ impl Recorder {
             waiting: self.waiting.clone(),
             began: Instant::now(),
         };
-        recording.send(Work::Begin);
+        if recording.has_room(0) {
+            recording.send(Work::Begin);
+        }
         recording
     }
 

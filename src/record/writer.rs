@@ -41,11 +41,12 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// What it takes of the queue's bound.
+    /// What it takes of the queue's bound: memory, also that of a session whose end waits here.
     pub(super) fn size(&self) -> usize {
         size_of::<Job>()
             + match self {
-                Self::Begin | Self::End => 0,
+                Self::Begin => 4 * size_of::<Session>(),
+                Self::End => 0,
                 Self::FromClient { bytes, ends, .. } => bytes.len() + size_of_val(&**ends),
                 Self::FromTarget { frame, .. } => frame.len(),
             }

@@ -82,7 +82,11 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, service.target.is_none()),
+        affordable(
+            service.max_connections,
+            // A session's two sockets, those of the demo's target, and a recording.
+            2 + u64::from(service.target.is_none()) + u64::from(material.record.is_some()),
+        ),
         service.per_address,
         service.run_once,
     );
@@ -191,9 +195,9 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two,
-/// and the demo's target is in this process as well.
-fn affordable(asked: Option<u32>, demo: bool) -> u32 {
+/// How many connections to admit, where a session takes so many open files `each`: the limit on
+/// those has a word in it.
+fn affordable(asked: Option<u32>, each: u64) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -207,7 +211,6 @@ fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     }
     let files = limit.current.unwrap_or(u64::MAX);
     let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
-    let each = if demo { 3 } else { 2 };
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {

@@ -91,6 +91,33 @@ fn messages() {
     );
 }
 
+/// A message that the target answers before it is whole.
+#[test]
+fn interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let bridge = recording(folder.path(), backend::echo());
+    let mut client = Ws::open(bridge.addr());
+    client.send(&Frame::binary("half ").unfinished());
+    // websockify holds a message back until it is whole.
+    if differs("record-interrupted", false, true) {
+        assert_eq!(client.recv_data(5), b"half ");
+    }
+    client.send(&Frame::continuation("whole"));
+    let left = differs("record-interrupted", 10, 5);
+    client.recv_data(left);
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    let lines = differs(
+        "record-interrupted",
+        "'}MS}half whole',\n'{MS{half whole',\n",
+        "'}MS}half ',\n'{MS{half ',\n'}MS}whole',\n'{MS{whole',\n",
+    );
+    assert_eq!(
+        end(&bridge, folder.path()),
+        format!("var VNC_frame_data = [\n{lines}'EOF'];\n")
+    );
+}
+
 /// A client that was promised a session has a recording, and it can be played.
 #[test]
 fn no_target() {
