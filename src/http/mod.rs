@@ -7,7 +7,6 @@ pub mod files;
 pub mod frames;
 mod listing;
 mod upgraded;
-mod walk;
 
 use std::convert::Infallible;
 use std::io;
@@ -28,11 +27,12 @@ use hyper::upgrade;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::auth::{Visitor, Wants};
+use crate::auth::Visitor;
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
 use crate::log::escape::Escaped;
+use crate::meters::OPENMETRICS;
 use crate::reception::Reception;
 use crate::refusal::Refusal;
 use crate::stream::Stream;
@@ -62,6 +62,8 @@ pub struct Site {
     pub frames: Option<Frames>,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
+    /// See [`crate::cli::Options::metrics_path`].
+    pub metrics_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
     pub subprotocols: Vec<String>,
     /// See [`crate::cli::Options::legacy_protocols`].
@@ -178,7 +180,7 @@ impl Site {
             Ok(agreed) => agreed,
             Err(refusal) => return nobody(refused(refusal)),
         };
-        let welcome = match reception.receive(visitor, request, Wants::WebSocket).await {
+        let welcome = match reception.receive(visitor, request).await {
             Ok(welcome) => welcome,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -204,14 +206,20 @@ impl Site {
         if reads && self.health_path.as_deref() == Some(path) {
             return nobody(text(StatusCode::OK, "ok"));
         }
+        if reads && self.metrics_path.as_deref() == Some(path) {
+            let mut response = Response::new(full(reception.monitor.openmetrics()));
+            let kind = HeaderValue::from_static(OPENMETRICS);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            return nobody(response);
+        }
         if self.files.is_none() && self.page.is_none() {
             return nobody(refused(method_not_allowed("")));
         }
         if !reads {
             return nobody(refused(method_not_allowed("GET, HEAD")));
         }
-        let welcome = match reception.receive(visitor, request, Wants::Page).await {
-            Ok(welcome) => welcome,
+        let admitted = match reception.receive_reader(visitor, request).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return nobody(refused(refusal)),
         };
         let mut response = match (&self.files, self.page) {
@@ -219,10 +227,10 @@ impl Site {
             (None, Some(page)) if path == "/" => html(page),
             (None, _) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
-        if let Some(cookie) = welcome.cookie {
+        if let Some(cookie) = admitted.cookie {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
-        (response, welcome.identity)
+        (response, admitted.identity)
     }
 
     /// What every answer says of us: who, but not which version; that types are not guesses; and

@@ -90,7 +90,7 @@ impl Relay {
             return;
         }
         match self.to_target.write(target, cx, payload) {
-            Ok(taken) => self.from_client += taken as u64,
+            Ok(taken) => self.tally.took_from_client(taken),
             Err(error) => self.target_takes_no_more(&error),
         }
         if self.settings.traffic {
@@ -123,7 +123,7 @@ impl Relay {
                 }
             };
             self.work += size;
-            self.for_client += size as u64;
+            self.tally.got_for_client(size);
             if let Some(recording) = &self.recording {
                 recording.target_said(&chunk[room][..size]);
             }
@@ -133,7 +133,7 @@ impl Relay {
             }
             let frame = &chunk[frame];
             if self.to_client.write(&mut self.client, cx, frame).is_err() {
-                self.for_client -= size as u64;
+                self.tally.not_for_client(size);
                 self.client_gone();
             }
             if self.settings.traffic {
@@ -150,7 +150,7 @@ impl Relay {
         let before = self.to_target.len();
         let flushed = self.to_target.poll_flush(target, cx);
         let taken = before - self.to_target.len();
-        self.from_client += taken as u64;
+        self.tally.took_from_client(taken);
         if taken > 0 {
             self.target_took_some();
         }

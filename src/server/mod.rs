@@ -1,8 +1,11 @@
 //! Many connections: accepting them, their limits, and how the program ends.
 
 pub mod census;
+pub mod control;
 mod ends;
 mod hall;
+pub mod ledger;
+pub mod monitor;
 mod reload;
 pub mod turned_away;
 
@@ -15,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
-use crate::config::{Config, Service};
+use crate::config::{Config, Listen, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -28,11 +31,14 @@ use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::token::{self, Guide};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
 
@@ -43,6 +49,10 @@ struct Material {
     target_tls: Option<Client>,
     door: AuthDoor,
     record: Option<Destination>,
+    /// None for the demo, which brings its own target.
+    guide: Option<Guide>,
+    walls: Walls,
+    control: Option<Door>,
     stamp: Stamp,
 }
 
@@ -51,10 +61,12 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
+    let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
-    let material = Material {
+    let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
+    let mut material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
@@ -62,8 +74,18 @@ pub fn run(config: Config) -> Result<(), Failure> {
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
         record: config.record.as_deref().map(Destination::new).transpose()?,
+        guide: config.to.map(Guide::load).transpose()?,
+        walls: Walls::default(),
+        control: None,
     };
     let doors = listener::open(config.listen)?;
+    let listen = config
+        .control
+        .map(|path| Listen::Unix { path, mode: 0o600 });
+    let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
+    let own = doors.iter().chain(&control).filter_map(Door::own).collect();
+    material.control = control.pop();
+    material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
@@ -85,14 +107,31 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         affordable(
             service.max_connections,
             // A session's two sockets, those of the demo's target, and a recording.
-            2 + u64::from(service.target.is_none()) + u64::from(material.record.is_some()),
+            2 + u64::from(material.guide.is_none()) + u64::from(material.record.is_some()),
         ),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let control = material.control.take();
+    let context = context(service, material, drain, census.clone())?;
+    let hall = Hall::new(census, Arc::new(context));
+    let control = match control {
+        Some(Door::Listening(socket, bound)) => {
+            Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
+        }
+        _ => None,
+    };
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
+    tokio::select! {
+        started = starting => started?,
+        () = signals.next() => return Ok(()),
+    }
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -107,7 +146,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
             }
         }
     }
-    log::info!("bridging to {}", hall.context.target);
+    log::info!("bridging to {}", hall.context.guide);
     let status = hall.status();
     notify::ready(&status);
 
@@ -117,6 +156,8 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let mut upkeep = pin!(async {
         tokio::select! {
             () = hall.report(status) => {}
+            () = hall.context.guide.keep() => {}
+            () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });
@@ -161,31 +202,45 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
+    tokio::join!(door.stop(), guide.stop());
     if let Some(recorder) = &hall.context.recorder {
         recorder.finish().await;
     }
     Ok(())
 }
 
-fn context(service: Service, material: Material, drain: Drain) -> Result<Context, Failure> {
+fn context(
+    service: Service,
+    material: Material,
+    drain: Drain,
+    census: Arc<Census>,
+) -> Result<Context, Failure> {
+    let tls = material.tls.map(Arc::new);
     Ok(Context {
         site: Site {
             files: material.files,
-            page: service.target.is_none().then_some(demo::PAGE),
-            tls_only: material.tls.as_ref().is_some_and(Tls::only),
-            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            page: material.guide.is_none().then_some(demo::PAGE),
+            tls_only: tls.as_deref().is_some_and(Tls::only),
+            certificates: tls.as_deref().is_some_and(Tls::verifies),
             frames: service.frames,
             health_path: service.health_path,
+            metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
             legacy_protocols: service.legacy_protocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::default(),
-        tls: material.tls,
+        monitor: Monitor::new(census, tls.clone()),
+        tls,
         door: material.door,
-        target: service.target.map_or_else(demo::start_target, Ok)?,
+        guide: match material.guide {
+            Some(guide) => guide,
+            None => Guide::to(demo::start_target()?),
+        },
         target_tls: material.target_tls,
         announce: service.proxy_protocol,
+        ssl_target: service.ssl_target,
+        walls: material.walls,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -19,7 +19,8 @@ mod legacy; // --legacy-protocols
 mod listen; // where the bridge listens and what it connects to
 mod record; // --record
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
-mod tls; // certificates, versions, and TLS to the target
+mod tls;
+mod tokens; // --token-plugin // certificates, versions, and TLS to the target
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
 
