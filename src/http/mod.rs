@@ -114,7 +114,7 @@ pub async fn converse(
             Identity(identity.as_deref()),
             Escaped(request.method().as_str()),
             // The query may hold a token.
-            Escaped(request.uri().path()),
+            Escaped(&reception.guide.shown_path(&request)),
             response.status().as_u16()
         );
         if brings_more(request.headers()) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
