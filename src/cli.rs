@@ -61,6 +61,11 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub traffic: bool,
 
+    /// Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC's playback
+    /// reads. It holds all that was typed, passwords too; only its owner may read it
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_RECORD")]
+    pub record: Option<PathBuf>,
+
     /// Serve one WebSocket session and exit when it ends
     #[arg(long, env = "WEBSOCKIFY_RUN_ONCE", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -338,6 +343,14 @@ pub struct Options {
           action = ArgAction::Append)]
     pub subprotocol: Vec<String>,
 
+    /// Let clients of 2010 and 2011 in, too: WebSocket drafts hixie-75 and hixie-76, and Flash. Off
+    /// unless given, because their frames have no mask, by which a page can slip requests of its
+    /// own past proxies in between, and because Flash is told that any page may connect to any port
+    /// of this host
+    #[arg(long, env = "WEBSOCKIFY_LEGACY_PROTOCOLS", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub legacy_protocols: bool,
+
     /// Answer GET PATH with 200 while the program serves
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,
@@ -408,14 +421,7 @@ pub struct Typed {
 
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
 /// administrator who asked for TLS must not get a plain port.
-const NOT_IN_THIS_BUILD: &[&str] = &[
-    "daemon",
-    "legacy-syslog",
-    "log-file",
-    "record",
-    "syslog",
-    "wrap-mode",
-];
+const NOT_IN_THIS_BUILD: &[&str] = &["daemon", "legacy-syslog", "log-file", "syslog", "wrap-mode"];
 
 /// websockify's options that this build has: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
@@ -433,6 +439,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "key-password",
     "libserver",
     "prefer-ipv6",
+    "record",
     "run-once",
     "ssl-ciphers",
     "ssl-only",

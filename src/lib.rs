@@ -6,7 +6,7 @@
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
 //! - [`server`]: many connections, their limits, and how the program ends
 //! - [`proxies`]: who is behind a trusted proxy, in part by the [`proxy_protocol`]
-//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
+//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]; a Flash player has a word first: [`flash`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
@@ -15,6 +15,7 @@
 //! - [`helper`]: a program that either of them asks
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
+//! - [`record`]: a copy of what went through them, if asked for
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //!
@@ -29,6 +30,7 @@ pub mod ctl;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod flash;
 pub mod helper;
 pub mod http;
 pub mod inside;
@@ -40,6 +42,7 @@ pub mod network;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod reception;
+pub mod record;
 pub mod refusal;
 pub mod relay;
 pub mod route;

@@ -7,6 +7,10 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
+/// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
+/// so that the text fits beside it; and old clients hold a frame whole.
+pub const TEXT_FRAME: usize = 64 * 1024;
+
 /// What one session may read before it lets others on its thread run, whatever it makes of it: a
 /// flood of empty frames is work, too. A few reads, so that a bulk transfer does not add more than
 /// about a millisecond to a neighbour's round trip.
@@ -294,3 +298,13 @@ pub const JWT_SECRET: usize = 32;
 
 /// The shortest RSA key to sign JWTs with (RFC 7518, 3.3).
 pub const JWT_RSA_BITS: u32 = 2048;
+
+/// Bytes of one session that may wait for the disk of --record. A whole screen of pixels fits; a
+/// session that is faster than the disk for longer than that loses its recording.
+pub const RECORD_BACKLOG: usize = 16 << 20;
+
+/// The same for all sessions together, so that a disk that hangs costs no more memory than this.
+pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
+
+/// How long our exit waits for recordings to be written to their end.
+pub const RECORD_END_TIME: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auth::Door;
 use crate::drain::Drain;
+use crate::flash;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
 use crate::listener::Accepted;
@@ -19,7 +20,8 @@ use crate::meters::Reason;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::{Reception, Welcome};
-use crate::relay::{Refused, Relay, Settings};
+use crate::record::Recorder;
+use crate::relay::{Client, Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
 use crate::server::ledger::Line;
@@ -29,7 +31,7 @@ use crate::stream::Stream;
 use crate::target::Unreached;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
-use crate::tls::client::Client;
+use crate::tls::client::Client as TargetTls;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
 use told::told;
@@ -50,7 +52,7 @@ pub struct Context {
     /// Where sessions go.
     pub guide: Guide,
     /// TLS towards targets; always there where a token may ask for it.
-    pub target_tls: Option<Client>,
+    pub target_tls: Option<TargetTls>,
     /// How the target is told whom a session is from.
     pub announce: Option<ProxyVersion>,
     /// Whether TLS is spoken to targets of which nothing else is said.
@@ -61,6 +63,8 @@ pub struct Context {
     pub monitor: Monitor,
     /// How they are relayed.
     pub settings: Settings,
+    /// What copies them into files, if asked for.
+    pub recorder: Option<Recorder>,
     /// Given when the server ends.
     pub drain: Drain,
 }
@@ -80,6 +84,12 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         let refusing = refuse(socket, context.tls.is_some());
         let telling = context.turned_away.tell(&caller.peer, full, refusing);
         return Box::pin(telling).await;
+    }
+    if site.legacy_protocols {
+        let Some(other) = Box::pin(flash::serve(socket)).await else {
+            return;
+        };
+        socket = other;
     }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
@@ -129,6 +139,7 @@ async fn join(
     let Upgraded {
         stream,
         early,
+        framing,
         welcome:
             Welcome {
                 client: peer,
@@ -136,23 +147,31 @@ async fn join(
                 way,
             },
     } = client;
+    let mut client = Client {
+        stream,
+        early,
+        framing,
+        recording: None,
+    };
     let settings = context.settings;
     let found = match way {
         Ok(found) => found,
         Err(lost) => {
             let why = Refused::ByUs(close(lost));
-            return (Relay::refuse(stream, early, settings, why), None);
+            return (Relay::refuse(client, settings, why), None);
         }
     };
     let line = context.monitor.ledger.enter(peer, identity, found);
     let route = &line.entry.route;
     let announcement = route.proxy.or(context.announce).map(|version| {
-        let to = to.or_else(|| stream.socket().local());
+        let to = to.or_else(|| client.stream.socket().local());
         proxy_protocol::write(version, peer.address(), to)
     });
+    let recorder = context.recorder.as_ref();
+    client.recording = recorder.map(|recorder| Box::new(recorder.begin(&peer)));
     let relay = match reach(context, route, &peer, announcement).await {
-        Ok(target) => Relay::new(stream, early, target, settings, line.entry.tally.clone()),
-        Err(why) => Relay::refuse(stream, early, settings, why),
+        Ok(target) => Relay::new(client, target, settings, line.entry.tally.clone()),
+        Err(why) => Relay::refuse(client, settings, why),
     };
     (relay, Some(line))
 }

@@ -20,6 +20,7 @@ want setpriv util-linux
 want prlimit util-linux
 want unshare util-linux
 want mount mount
+want strace strace # a slow disk
 # Clients, and what passes sockets as the service manager does.
 want curl curl
 want openssl openssl
@@ -85,3 +86,6 @@ if [ -e "$browser/package-lock.json" ] &&
     (cd "$browser" && npm ci --no-audit --no-fund)
     cp "$browser/package-lock.json" "$browser/node_modules/installed"
 fi
+
+# Without them a test is skipped, so a machine that cannot have them runs the others.
+"$root/tools/setup-old.sh" || echo 'No old servers here: what is compared with them is skipped.' >&2

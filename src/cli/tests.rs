@@ -69,8 +69,8 @@ fn a_value_that_looks_like_an_option_is_a_value() {
 #[test]
 fn what_is_not_here_is_refused_by_name() {
     for line in [
-        "--record x 6080 h:1",
-        "--rec=x 6080 h:1",
+        "--log-file x 6080 h:1",
+        "--log-f=x 6080 h:1",
         "-D 6080 h:1",
         "-vD 6080 h:1",
     ] {

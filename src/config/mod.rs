@@ -33,6 +33,8 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// See [`Options::record`].
+    pub record: Option<PathBuf>,
     /// Where they go; the demo brings its own target.
     pub to: Option<token::Options>,
     /// Where the administrator asks.
@@ -48,6 +50,8 @@ pub struct Service {
     pub ssl_target: bool,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
+    /// See [`Options::legacy_protocols`].
+    pub legacy_protocols: bool,
     /// See [`Options::health_path`].
     pub health_path: Option<String>,
     /// See [`Options::metrics_path`].
@@ -138,6 +142,7 @@ impl Config {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, to.as_ref())?,
             auth: auth::Options::new(&options)?,
+            record: options.record,
             listen,
             to: if demo {
                 None
@@ -152,6 +157,7 @@ impl Config {
             service: Service {
                 ssl_target: options.ssl_target,
                 subprotocols: subprotocols(options.subprotocol)?,
+                legacy_protocols: options.legacy_protocols,
                 health_path: url_path("--health-path", options.health_path)?,
                 metrics_path: url_path("--metrics-path", options.metrics_path)?,
                 heartbeat: seconds(options.heartbeat),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::escape::Escaped;
 use crate::websocket::close::Close;
+use crate::websocket::framing::Framing;
 
 /// A session in numbers. It holds no token, no password and no path, so none can be logged.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Summary {
     pub closed_by: ClosedBy,
     /// What TLS said when it lost the target.
     pub fault: Option<Box<str>>,
+    /// How the client's payload looked.
+    pub framing: Framing,
 }
 
 /// Who ended a session.
@@ -68,8 +71,13 @@ impl Summary {
         let identity = Identity(identity);
         let fault = self.fault.as_deref();
         let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
+        // Rare enough to be told only then: who still comes by an old protocol.
+        let framing = match self.framing {
+            Framing::Binary => String::new(),
+            old => format!(" framing={old}"),
+        };
         log::info!(
-            "session client={client}{identity} target={target} from_client={} to_client={} \
+            "session client={client}{identity} target={target}{framing} from_client={} to_client={} \
              seconds={:.3} code={} by={} reason=\"{}\"{}",
             self.from_client,
             self.to_client,

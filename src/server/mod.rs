@@ -27,6 +27,7 @@ use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
 use crate::proxies::Proxies;
+use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
@@ -47,6 +48,7 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    record: Option<Destination>,
     /// None for the demo, which brings its own target.
     guide: Option<Guide>,
     walls: Walls,
@@ -71,6 +73,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
+        record: config.record.as_deref().map(Destination::new).transpose()?,
         guide: config.to.map(Guide::load).transpose()?,
         walls: Walls::default(),
         control: None,
@@ -101,7 +104,11 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, material.guide.is_none()),
+        affordable(
+            service.max_connections,
+            // A session's two sockets, those of the demo's target, and a recording.
+            2 + u64::from(material.guide.is_none()) + u64::from(material.record.is_some()),
+        ),
         service.per_address,
         service.run_once,
     );
@@ -196,6 +203,9 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
     tokio::join!(door.stop(), guide.stop());
+    if let Some(recorder) = &hall.context.recorder {
+        recorder.finish().await;
+    }
     Ok(())
 }
 
@@ -217,6 +227,7 @@ fn context(
             health_path: service.health_path,
             metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
+            legacy_protocols: service.legacy_protocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::new(monitor.meters.clone()),
@@ -235,13 +246,14 @@ fn context(
             heartbeat: service.heartbeat,
             traffic: service.traffic,
         },
+        recorder: material.record.map(Recorder::start).transpose()?,
         drain,
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two,
-/// and the demo's target is in this process as well.
-fn affordable(asked: Option<u32>, demo: bool) -> u32 {
+/// How many connections to admit, where a session takes so many open files `each`: the limit on
+/// those has a word in it.
+fn affordable(asked: Option<u32>, each: u64) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -255,7 +267,6 @@ fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     }
     let files = limit.current.unwrap_or(u64::MAX);
     let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
-    let each = if demo { 3 } else { 2 };
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {

@@ -27,11 +27,13 @@ mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
+mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
 mod real; // browsers, noVNC and other programs, unmodified
+mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token

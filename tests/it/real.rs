@@ -57,6 +57,11 @@ fn the_desktop_of_xvnc_in_todays_novnc_in_chromium() {
 }
 
 #[test]
+fn a_recording_in_novncs_own_playback_in_chromium() {
+    succeeds(node("browser/playback.mjs").args(["--bridge", OURS]));
+}
+
+#[test]
 fn novnc_proxy_finds_and_runs_us() {
     succeeds(node("browser/novnc_proxy.mjs").args(["--bridge", OURS]));
 }

@@ -130,7 +130,6 @@ fn not_in_this_build() {
         "-D",
         "--daemon",
         "--log-file=/dev/null",
-        "--record=/dev/null",
         "--syslog=/dev/log",
     ] {
         let bridge = Bridge::spawn(&[option]);

@@ -15,7 +15,9 @@ pub(crate) mod flow; // slow and stalled peers
 mod frames; // every kind of frame, right and wrong
 mod handshake; // the upgrade
 mod http; // --web, and answers without it
+mod legacy; // --legacy-protocols
 mod listen; // where the bridge listens and what it connects to
+mod record; // --record
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
 mod tls; // certificates, versions, and TLS to the target
 mod token_sources; // --token-plugin, by a network or a signature
