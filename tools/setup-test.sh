@@ -28,7 +28,8 @@ want node nodejs
 want npm npm
 want systemd-socket-activate systemd
 want fail2ban-regex fail2ban
-want openssl openssl
+want /usr/sbin/rsyslogd rsyslog
+want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth;
-use crate::cli::Options;
+use crate::cli::{Options, decimal};
 use crate::error::Failure;
 use crate::limits;
 use crate::systemd::inherited::Inherited;
-use crate::target::{Target, parse_port, split_host_port};
+use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use tls_options::{target_tls_options, tls_options};
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub auth: auth::Options,
     /// What they are given.
     pub service: Service,
+    /// See [`Options::pid_file`].
+    pub pid_file: Option<PathBuf>,
 }
 
 /// What clients are given, and when that ends.
@@ -114,11 +116,17 @@ impl Config {
         options.demo &= typed.demo || !(typed.target || typed.unix_target);
         let demo = options.demo;
         let (listen, target) = where_from_and_to(&options, inherited)?;
+        if options.daemon && matches!(listen, Listen::Inetd | Listen::Inherited(_)) {
+            return Err(Failure::usage(
+                "--daemon: whoever passes us a socket keeps us in the background already",
+            ));
+        }
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
             auth: auth::Options::new(&options)?,
             listen,
+            pid_file: options.pid_file,
             web: options.web.map(|root| Web {
                 root,
                 listing: !options.file_only,
@@ -206,7 +214,7 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
     let elsewhere = options.inetd || options.unix_listen.is_some() || inherited;
     let lone = typed.listen && !typed.target;
     let has_target = options.target.is_some() || options.unix_target.is_some();
-    let is_port = first.is_some_and(|text| parse_port(text).is_some());
+    let is_port = first.is_some_and(|text| listen_port(text).is_some());
     let is_target = elsewhere
         && !(typed.unix_target || typed.demo)
         && !(is_port && (has_target || options.demo));
@@ -253,12 +261,16 @@ fn no_target() -> Failure {
 /// Reads `[host:]port`.
 fn listen_address(text: &str) -> Result<(String, u16), Failure> {
     let (host, port) = split_host_port(text).unwrap_or(("", text));
-    let port = parse_port(port).ok_or_else(|| {
+    let port = listen_port(port).ok_or_else(|| {
         Failure::usage(format!(
             "Error parsing listen port: '{port}' is not a port from 0 to 65535"
         ))
     })?;
     Ok((host.to_owned(), port))
+}
+
+fn listen_port(text: &str) -> Option<u16> {
+    decimal(text).and_then(|port| u16::try_from(port).ok())
 }
 
 /// The demo's target answers anybody, so nobody but this machine's users may reach it.
@@ -360,6 +372,7 @@ mod tests {
     fn where_to_listen() {
         for (text, host, port) in [
             ("6080", "", 6080),
+            ("+6_080", "", 6080),
             (":6080", "", 6080),
             ("0", "", 0),
             ("127.0.0.1:80", "127.0.0.1", 80),
@@ -376,7 +389,7 @@ mod tests {
             };
             assert_eq!((got.as_str(), at), (host, port), "{text}");
         }
-        for text in ["70000", "host:", "8o", "-", "65536", "+80"] {
+        for text in ["70000", "host:", "8o", "-", "65536"] {
             assert!(
                 config(&format!("{text} h:1"))
                     .unwrap_err()
@@ -426,6 +439,7 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
+            ("--daemon --inetd h:1", "--daemon"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

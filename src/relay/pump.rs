@@ -93,7 +93,7 @@ impl Relay {
             Err(error) => self.target_takes_no_more(&error),
         }
         if self.settings.traffic {
-            traffic(if self.to_target.is_empty() { ">" } else { ">." });
+            traffic(mark_to_target(&self.to_target));
         }
     }
 
@@ -150,6 +150,9 @@ impl Relay {
         self.from_client += taken as u64;
         if taken > 0 {
             self.target_took_some();
+            if self.settings.traffic {
+                traffic(mark_to_target(&self.to_target));
+            }
         }
         match flushed {
             Poll::Ready(Ok(())) => self.stalled = None,
@@ -203,6 +206,11 @@ impl Relay {
         self.work += size;
         size > 0
     }
+}
+
+/// The legend says `>.`, and means this.
+fn mark_to_target(unsent: &Unsent) -> &'static str {
+    if unsent.is_empty() { ">" } else { ".>" }
 }
 
 fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
