@@ -28,6 +28,8 @@ want node nodejs
 want npm npm
 want systemd-socket-activate systemd
 want fail2ban-regex fail2ban
+want /usr/sbin/telnetd inetutils-telnetd # leaves telnet off in inetd's file
+want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
