@@ -30,8 +30,8 @@ Each option can also be given by its environment variable; the command line wins
 names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
 the place of SOURCE_PORT, which may be left out or not.
 
-Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
-1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
+as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]

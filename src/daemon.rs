@@ -8,12 +8,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, getppid, getsid, setsid};
+use rustix::process::setsid;
 
 use crate::error::Failure;
 
@@ -44,14 +44,10 @@ impl Role {
     #[must_use]
     pub fn find() -> Self {
         let role = env::var(ROLE).unwrap_or_default();
-        let of = |pid: Option<Pid>, role: &str| {
-            pid.map_or_else(String::new, |pid| {
-                format!("{role}:{}", pid.as_raw_nonzero())
-            })
-        };
-        if role == of(getppid(), "between") {
+        let ids = Ids::read().unwrap_or_default();
+        if role == of("between", &ids.parent) {
             Self::Between
-        } else if role == of(getsid(None).ok(), "daemon") {
+        } else if role == of("daemon", &ids.session) {
             Self::Daemon(Daemon(()))
         } else {
             Self::Starter
@@ -95,12 +91,42 @@ pub fn leave_session(arguments: &[OsString]) -> Result<(), Failure> {
         .map_err(|error| Failure::start(format!("--daemon: {error}")))
 }
 
+/// Our ids as /proc has them, all in the one namespace that it is of: the system calls have
+/// those of another, where it was not mounted anew.
+#[derive(Default)]
+struct Ids {
+    own: String,
+    parent: String,
+    session: String,
+}
+
+impl Ids {
+    /// By proc(5); the name, in parentheses, may hold anything.
+    fn read() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        let (own, rest) = stat.split_once(' ')?;
+        let mut fields = rest.rsplit_once(')')?.1.split_whitespace();
+        Some(Self {
+            own: own.to_owned(),
+            parent: fields.nth(1)?.to_owned(),
+            session: fields.nth(1)?.to_owned(),
+        })
+    }
+}
+
+fn of(role: &str, id: &str) -> String {
+    format!("{role}:{id}")
+}
+
 fn again(arguments: &[OsString], role: &str) -> io::Result<Command> {
+    let own = Ids::read()
+        .ok_or_else(|| io::Error::other("there is no /proc/self/stat"))?
+        .own;
     let mut command = Command::new(env::current_exe()?);
     let (name, rest) = arguments.split_first().unzip();
     command
         .args(rest.unwrap_or_default())
-        .env(ROLE, format!("{role}:{}", process::id()));
+        .env(ROLE, of(role, &own));
     if let Some(name) = name {
         command.arg0(name);
     }

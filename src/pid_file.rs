@@ -10,6 +10,9 @@ use rustix::io::Errno;
 
 use crate::error::Failure;
 
+/// How often a file is opened that others remove at the same moment.
+const TRIES: usize = 10;
+
 /// Longer than any process id with its line's end.
 const LONGEST: u64 = 32;
 
@@ -29,7 +32,7 @@ impl PidFile {
     /// Another of us has it, or it is something else.
     pub fn write(path: &Path) -> Result<Self, Failure> {
         let failed = |error| Failure::start(format!("--pid-file {}: {error}", path.display()));
-        loop {
+        for _ in 0..TRIES {
             let mut file = open(path).map_err(failed)?;
             // Whoever has just ended removes its file, maybe the one that we have opened.
             if is_at(&file, path) {
@@ -43,6 +46,7 @@ impl PidFile {
                 });
             }
         }
+        Err(failed(io::Error::other("others replace it all the time")))
     }
 }
 

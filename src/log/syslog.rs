@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::unix;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -49,7 +50,10 @@ impl Server {
             return Err("--syslog: neither a path nor host:port".into());
         }
         let Some((host, port)) = split_host_port(text).filter(|_| !text.starts_with('/')) else {
-            let path = std::path::absolute(text).map_err(|error| format!("--syslog: {error}"))?;
+            let wrong = |error| format!("--syslog {text}: {error}");
+            let path = std::path::absolute(text).map_err(wrong)?;
+            // Too long for a socket's address, for one.
+            unix::net::SocketAddr::from_pathname(&path).map_err(wrong)?;
             return Ok(Self::Local(path));
         };
         let host = if host.is_empty() { "localhost" } else { host };
@@ -224,9 +228,7 @@ impl Line {
     fn send(&mut self, record: &[u8]) {
         let mut in_trouble = false;
         while let Err(error) = self.try_twice(record) {
-            if error.kind() == io::ErrorKind::InvalidInput
-                || Errno::from_io_error(&error) == Some(Errno::MSGSIZE)
-            {
+            if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 break;
             }
@@ -246,7 +248,7 @@ impl Line {
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let text = format!("{lost} records are missing here: the log server was too slow");
+            let text = format!("{lost} records are missing here: the log server did not take them");
             aside(Level::Warn, &text);
             let record = self.form.record(Level::Warn, &text);
             if self.try_twice(&record).is_err() {
@@ -348,7 +350,8 @@ mod tests {
             panic!()
         };
         assert!(path.is_absolute() && path.ends_with("log"));
-        for text in ["", "logs:", "logs:0", "logs:65536", "[::1]"] {
+        let long = format!("/{}", "x".repeat(200));
+        for text in ["", "logs:", "logs:0", "logs:65536", "[::1]", &long] {
             assert!(Server::parse(text).is_err(), "{text}");
         }
     }

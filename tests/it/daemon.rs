@@ -205,3 +205,18 @@ fn its_log_goes_to_the_log_server_of_the_machine() {
     let head = format!("<30>websockify[{}]: listening on ", daemon.pid);
     assert!(record.starts_with(&head), "{record}");
 }
+
+/// The first process of a container has no parent that it could name.
+#[test]
+fn it_is_started_by_a_process_without_a_parent() {
+    let name = "daemon::it_is_started_by_a_process_without_a_parent";
+    let Some(words) = apart("--pid", name) else {
+        return;
+    };
+    let words = [words.as_slice(), &["--fork"]].concat();
+    let args = ["-D", LISTEN, "127.0.0.1:1"];
+    let starter = Bridge::spawn_with(&args, |command| under(&words, command));
+    assert_eq!(starter.wait().code(), Some(0), "{}", starter.stderr());
+    // Its word is for its starter.
+    assert_eq!(starter.stdout(), "");
+}

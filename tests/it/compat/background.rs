@@ -1,7 +1,8 @@
 //! --daemon, --log-file, --syslog.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,13 +84,17 @@ fn a_daemon_that_cannot_listen() {
     assert!(starter.stderr().contains("in use"), "{}", starter.stderr());
 }
 
-/// Whoever asks inetd for a socket is in the background already.
+/// inetd has its servers in the background already.
 #[test]
 fn a_daemon_of_inetd() {
-    if !theirs() {
-        let bridge = Bridge::spawn(&["-D", "--inetd", "127.0.0.1:1"]);
-        assert_eq!(bridge.wait().code(), Some(differs("daemon-inetd", 0, 2)));
-    }
+    let socket: OwnedFd = TcpListener::bind("127.0.0.1:0").unwrap().into();
+    // The target is of no use but to find the daemon by.
+    let starter = Bridge::spawn_with(&["-D", "--inetd", LISTEN], |command| {
+        prepare(command, Path::new("/")).stdin(socket.try_clone().unwrap())
+    });
+    let status = starter.wait().code();
+    let _daemon = theirs().then(|| Daemon::on(starter.port()));
+    assert_eq!(status, Some(differs("daemon-inetd", 0, 2)));
 }
 
 /// Standard error and the file have the same lines.
@@ -111,7 +116,7 @@ fn log_file() {
     } else {
         line
     };
-    assert!(bridge.stderr().lines().any(|line| line == words));
+    bridge.wait_for_line(|line| line == words);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644, "one that is there stays as it is");
 }
@@ -142,10 +147,7 @@ fn syslog() {
     let id = bridge.pid().as_raw_nonzero().to_string();
     assert_eq!(fields[2..5], [host.trim_end(), "websockify", &id]);
     assert_eq!(fields[5..7], [differs("syslog-kind", "-", "0"), "-"]);
-    assert!(
-        bridge.stderr().lines().any(|line| line == fields[7]),
-        "{record}"
-    );
+    bridge.wait_for_line(|line| line == fields[7]);
 }
 
 /// What came before it has no more than priority, program and process.
@@ -154,10 +156,7 @@ fn legacy_syslog() {
     let (record, bridge) = record(&["--legacy-syslog"]);
     let head = format!("<14>websockify[{}]: ", bridge.pid().as_raw_nonzero());
     let words = record.strip_prefix(&head).unwrap_or_default();
-    assert!(
-        bridge.stderr().lines().any(|line| line == words),
-        "{record}"
-    );
+    bridge.wait_for_line(|line| line == words);
 }
 
 /// Options of the log that make no sense.
