@@ -31,7 +31,8 @@ names another kind of target or socket. A service manager that passes sockets (L
 the place of SOURCE_PORT, which may be left out or not.
 
 Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
-as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option
+is wrong.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
