@@ -1,5 +1,6 @@
 //! What the options mean: one [`Config`] that cannot be wrong.
 
+mod proxy_options;
 mod tls_options;
 
 use std::path::{Path, PathBuf};
@@ -8,10 +9,14 @@ use std::time::Duration;
 use crate::auth;
 use crate::cli::{Options, decimal};
 use crate::error::Failure;
+use crate::http::frames::Frames;
 use crate::limits;
+use crate::proxies;
+use crate::proxy_protocol::ProxyVersion;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
+use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
 
 /// Everything the server needs to know.
@@ -56,6 +61,12 @@ pub struct Service {
     pub max_connections: Option<u32>,
     /// See [`Options::max_connections_per_address`].
     pub per_address: PerAddress,
+    /// Who may speak for clients.
+    pub proxies: proxies::Options,
+    /// See [`Options::proxy_protocol`].
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// See [`Options::frame_ancestors`].
+    pub frames: Option<Frames>,
 }
 
 /// Where clients come in.
@@ -121,6 +132,8 @@ impl Config {
                 "--daemon: whoever passes us a socket keeps us in the background already",
             ));
         }
+        let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
+        let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
@@ -146,6 +159,9 @@ impl Config {
                 traffic: options.traffic,
                 max_connections: options.max_connections,
                 per_address: per_address(options.max_connections_per_address),
+                proxies,
+                proxy_protocol,
+                frames,
             },
         })
     }
@@ -440,6 +456,13 @@ mod tests {
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
             ("--daemon --inetd h:1", "--daemon"),
+            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
+            ("--demo --proxy-protocol v1", "a target that expects it"),
+            (
+                "--trusted-proxy 10.0.0.1/8 6080 h:1",
+                "10.0.0.0/8 is the network",
+            ),
+            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();
