@@ -49,10 +49,10 @@ pub fn start(options: Options) -> Result<(), Failure> {
         sinks.push(Sink::Syslog(Syslog::new(options)));
     }
     // The last, so that who sees a line here finds it in the file.
-    if !is_the_clients(io::stderr()) {
-        sinks.push(Sink::Stderr {
-            priorities: is_journal(io::stderr()),
-        });
+    let priorities = is_journal(io::stderr());
+    let told_twice = options.unasked && priorities;
+    if !(told_twice || is_the_clients(io::stderr())) {
+        sinks.push(Sink::Stderr { priorities });
     }
     // A second logger is refused; that happens only where a test starts us twice.
     if SINKS.set(sinks).is_ok() && log::set_logger(&Logger).is_ok() {

@@ -15,6 +15,8 @@ pub struct Options {
     pub(super) verbose: bool,
     pub(super) file: Option<PathBuf>,
     pub(super) syslog: Option<syslog::Options>,
+    /// Nobody has named the server; where standard error is the journal, it is the same.
+    pub(super) unasked: bool,
     /// A daemon has no standard error, so there is nothing that the log could go to.
     pub(super) nowhere: bool,
 }
@@ -26,7 +28,7 @@ impl Options {
     /// [`Failure::Usage`] in websockify's words where it has some.
     pub fn new(options: &cli::Options) -> Result<Self, Failure> {
         let daemon = options.daemon;
-        let mut legacy = options.legacy_syslog;
+        let (mut legacy, mut unasked) = (options.legacy_syslog, false);
         let server = match &options.syslog {
             Some(text) => Some(Server::parse(text).map_err(Failure::usage)?),
             None if legacy => {
@@ -36,13 +38,14 @@ impl Options {
             }
             None if daemon && options.log_file.is_none() && Path::new(LOCAL).exists() => {
                 // As syslog(3) writes: it may be journald, which reads nothing else.
-                legacy = true;
+                (legacy, unasked) = (true, true);
                 Some(Server::Local(LOCAL.into()))
             }
             None => None,
         };
         Ok(Self {
             verbose: options.verbose,
+            unasked,
             nowhere: daemon && options.log_file.is_none() && server.is_none(),
             file: options.log_file.clone(),
             syslog: server.map(|server| syslog::Options {

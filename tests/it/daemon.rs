@@ -188,7 +188,7 @@ fn its_log_goes_to_the_log_server_of_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let server = UnixDatagram::bind(folder.path().join("log")).unwrap();
     server.set_read_timeout(Some(DEADLINE)).unwrap();
-    let script = "mkdir dev && mount --rbind /dev dev && mount -t tmpfs tmpfs /dev && \
+    let script = "export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && mkdir dev && mount --rbind /dev dev && mount -t tmpfs tmpfs /dev && \
                   touch /dev/null && mount --bind dev/null /dev/null && \
                   ln -s \"$PWD/log\" /dev/log && exec \"$@\"";
     let args = ["-D", "--pid-file=pid", LISTEN, "127.0.0.1:1"];
@@ -204,6 +204,8 @@ fn its_log_goes_to_the_log_server_of_the_machine() {
     // Facility daemon, as journald and every syslogd read it.
     let head = format!("<30>websockify[{}]: listening on ", daemon.pid);
     assert!(record.starts_with(&head), "{record}");
+    // Standard error is the journal here, which reads that socket, too.
+    assert_eq!(starter.stderr(), "");
 }
 
 /// The first process of a container has no parent that it could name.
