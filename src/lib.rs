@@ -11,26 +11,33 @@
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
-//! - [`target`]: where it wants to go
+//! - [`token`]: where a token leads: a [`route`]
+//! - [`helper`]: a program that either of them asks
+//! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`daemon`] is
-//! `--daemon`, [`pid_file`] is `--pid-file`, [`demo`] is `--demo`.
+//! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
+//! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
+//! monitoring reads.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod helper;
 pub mod http;
+pub mod inside;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod meters;
 pub mod network;
 pub mod pid_file;
 pub mod proxies;
@@ -38,13 +45,17 @@ pub mod proxy_protocol;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod route;
 pub mod server;
 pub mod session;
+pub mod slow;
 pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
 pub mod tls;
+pub mod token;
+pub mod watch;
 pub mod websocket;
 
 use std::ffi::OsString;
@@ -60,7 +71,12 @@ use error::Failure;
 /// # Errors
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
-    let arguments: Vec<_> = arguments.into_iter().collect();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let [_, first, words @ ..] = arguments.as_slice() {
+        if first == "ctl" {
+            return ctl::run(words.iter().cloned()).map(Some);
+        }
+    }
     let options = match cli::parse(arguments.iter().cloned())? {
         Asked::Print(text) => return Ok(Some(text)),
         Asked::Serve(options) => options,

@@ -1,8 +1,11 @@
 //! Many connections: accepting them, their limits, and how the program ends.
 
 pub mod census;
+pub mod control;
 mod ends;
 mod hall;
+pub mod ledger;
+pub mod monitor;
 mod reload;
 pub mod turned_away;
 
@@ -15,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
-use crate::config::{Config, Service};
+use crate::config::{Config, Listen, Service};
 use crate::daemon::Daemon;
 use crate::demo;
 use crate::drain::{Drain, drain};
@@ -29,11 +32,14 @@ use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::token::{self, Guide};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
 
@@ -43,6 +49,10 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    /// None for the demo, which brings its own target.
+    guide: Option<Guide>,
+    walls: Walls,
+    control: Option<Door>,
     stamp: Stamp,
 }
 
@@ -51,18 +61,30 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config, daemon: Option<Daemon>) -> Result<(), Failure> {
+    let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
-    let material = Material {
+    let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
+    let mut material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
+        guide: config.to.map(Guide::load).transpose()?,
+        walls: Walls::default(),
+        control: None,
     };
     let doors = listener::open(config.listen)?;
+    let listen = config
+        .control
+        .map(|path| Listen::Unix { path, mode: 0o600 });
+    let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
+    let own = doors.iter().chain(&control).filter_map(Door::own).collect();
+    material.control = control.pop();
+    material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
     crate::log::deliver();
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -88,13 +110,30 @@ async fn serve(
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, service.target.is_none()),
+        affordable(service.max_connections, material.guide.is_none()),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let control = material.control.take();
+    let context = context(service, material, drain, census.clone())?;
+    let hall = Hall::new(census, Arc::new(context));
+    let control = match control {
+        Some(Door::Listening(socket, bound)) => {
+            Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
+        }
+        _ => None,
+    };
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
+    tokio::select! {
+        started = starting => started?,
+        () = signals.next() => return Ok(()),
+    }
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -109,7 +148,7 @@ async fn serve(
             }
         }
     }
-    log::info!("bridging to {}", hall.context.target);
+    log::info!("bridging to {}", hall.context.guide);
     let status = hall.status();
     notify::ready(&status);
     daemon.map_or(Ok(()), Daemon::ready)?;
@@ -120,6 +159,8 @@ async fn serve(
     let mut upkeep = pin!(async {
         tokio::select! {
             () = hall.report(status) => {}
+            () = hall.context.guide.keep() => {}
+            () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });
@@ -164,27 +205,41 @@ async fn serve(
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
     }
+    tokio::join!(door.stop(), guide.stop());
     Ok(())
 }
 
-fn context(service: Service, material: Material, drain: Drain) -> Result<Context, Failure> {
+fn context(
+    service: Service,
+    material: Material,
+    drain: Drain,
+    census: Arc<Census>,
+) -> Result<Context, Failure> {
+    let tls = material.tls.map(Arc::new);
     Ok(Context {
         site: Site {
             files: material.files,
-            page: service.target.is_none().then_some(demo::PAGE),
-            tls_only: material.tls.as_ref().is_some_and(Tls::only),
-            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            page: material.guide.is_none().then_some(demo::PAGE),
+            tls_only: tls.as_deref().is_some_and(Tls::only),
+            certificates: tls.as_deref().is_some_and(Tls::verifies),
             frames: service.frames,
             health_path: service.health_path,
+            metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::default(),
-        tls: material.tls,
+        monitor: Monitor::new(census, tls.clone()),
+        tls,
         door: material.door,
-        target: service.target.map_or_else(demo::start_target, Ok)?,
+        guide: match material.guide {
+            Some(guide) => guide,
+            None => Guide::to(demo::start_target()?),
+        },
         target_tls: material.target_tls,
         announce: service.proxy_protocol,
+        ssl_target: service.ssl_target,
+        walls: material.walls,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -6,7 +6,7 @@
 // --login: a user logs in with name and password, by the machine's own login(1); as root only, who may
 // put files of users with one more in the place of the machine's, for its own children's eyes.
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,9 @@ await run('telnet page', 60, async (rig) => {
     : [...activate, '--exec-login', '/bin/sh'];
   await rig.server(telnetd, command, words, { cwd: rig.folder });
   const port = await rig.freePort();
-  await rig.server(port, options.bridge, ['--web', options.web, String(port), `127.0.0.1:${telnetd}`]);
+  const tokens = join(rig.folder, 'tokens');
+  writeFileSync(tokens, `a b: 127.0.0.1:${telnetd}\n`);
+  await rig.server(port, options.bridge, ['--web', options.web, '--token-plugin', 'TokenFile', '--token-source', tokens, String(port)]);
 
   const { context } = await rig.chromium({ viewport: SMALL, ignoreHTTPSErrors: true });
   const page = await context.newPage();
@@ -73,7 +75,7 @@ await run('telnet page', 60, async (rig) => {
 
   await open(`http://localhost:${port}/wstelnet.html?autoconnect=1&path=websockify%3Ftoken%3Da%2520b`);
   check(opened.at(-1) === `ws://localhost:${port}/websockify?token=a%20b`, `it opened ${opened}`);
-  step('connects to the path in its query, with a token');
+  step('connects to the path in its query, by a token');
 
   const shot = async () => {
     if (!options.shots) return;
