@@ -4,6 +4,8 @@
 //! long option. clap does the first; the second is done here, so that a new option of ours never
 //! makes one of their prefixes ambiguous.
 
+mod integer;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,6 +15,9 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::error::Failure;
+use integer::Seconds;
+
+pub(crate) use integer::decimal;
 
 const USAGE: &str = "\
 websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
@@ -27,8 +32,9 @@ Each option can also be given by its environment variable; the command line wins
 names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
 the place of SOURCE_PORT, which may be left out or not.
 
-Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
-1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
+as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option
+is wrong.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -56,7 +62,7 @@ pub struct Options {
     pub verbose: bool,
 
     /// Write a mark to standard output for each piece of traffic: } from the client, { from the
-    /// target, > to the target, < to the client; a dot after it when the piece is a part
+    /// target, > to the target, < to the client; a dot beside it when the piece is a part
     #[arg(long, env = "WEBSOCKIFY_TRAFFIC", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
     pub traffic: bool,
@@ -76,8 +82,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_TIMEOUT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub timeout: u32,
 
@@ -86,8 +93,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_IDLE_TIMEOUT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub idle_timeout: u32,
 
@@ -97,8 +105,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_HEARTBEAT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub heartbeat: u32,
 
@@ -376,6 +385,31 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<u32>,
 
+    /// Go into the background as soon as clients are served; exit status 1, with the reason on
+    /// standard error, if that does not come to pass. Without --log-file and --syslog, the log goes
+    /// to the log server of this machine
+    #[arg(short = 'D', long, env = "WEBSOCKIFY_DAEMON", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub daemon: bool,
+
+    /// Write the process id to FILE while serving, and remove it at the end
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_PID_FILE")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
+
+    /// Send the log to a log server, too: the path of its socket, such as /dev/log, or host:port
+    /// or [v6]:port for UDP
+    #[arg(long, value_name = "SERVER", env = "WEBSOCKIFY_SYSLOG")]
+    pub syslog: Option<String>,
+
+    /// With --syslog, write records as before RFC 5424; journald's /dev/log wants them so
+    #[arg(long, env = "WEBSOCKIFY_LEGACY_SYSLOG", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub legacy_syslog: bool,
+
     /// Taken for websockify's sake, and changes nothing: there is one server here
     #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -421,7 +455,7 @@ pub struct Typed {
 
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
 /// administrator who asked for TLS must not get a plain port.
-const NOT_IN_THIS_BUILD: &[&str] = &["daemon", "legacy-syslog", "log-file", "syslog", "wrap-mode"];
+const NOT_IN_THIS_BUILD: &[&str] = &["wrap-mode"];
 
 /// websockify's options that this build has: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
@@ -429,6 +463,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "auth-source",
     "cafile",
     "cert",
+    "daemon",
     "file-only",
     "heartbeat",
     "help",
@@ -437,7 +472,9 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "inetd",
     "key",
     "key-password",
+    "legacy-syslog",
     "libserver",
+    "log-file",
     "prefer-ipv6",
     "record",
     "run-once",
@@ -445,6 +482,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "ssl-only",
     "ssl-target",
     "ssl-version",
+    "syslog",
     "target-config",
     "timeout",
     "token-plugin",
@@ -585,8 +623,6 @@ fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, 
                 }
             }
             expanded.push(whole);
-        } else if text.starts_with('-') && text.contains('D') && !text.contains('=') {
-            return Err(not_in_this_build("-D"));
         } else {
             expanded.push(argument);
         }

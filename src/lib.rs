@@ -20,13 +20,15 @@
 //! - [`log`](mod@log): the record that the session leaves
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`, [`ctl`] is
-//! `websockify ctl`, [`meters`] what monitoring reads.
+//! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
+//! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
+//! monitoring reads.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod demo;
 pub mod drain;
 pub mod error;
@@ -39,6 +41,7 @@ pub mod listener;
 pub mod log;
 pub mod meters;
 pub mod network;
+pub mod pid_file;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod reception;
@@ -60,8 +63,9 @@ pub mod websocket;
 
 use std::ffi::OsString;
 
-use cli::Asked;
+use cli::{Asked, Options};
 use config::Config;
+use daemon::{Daemon, Role};
 use error::Failure;
 
 /// Runs the program whose command line is `arguments`. Returns when it has served, with a text to
@@ -76,11 +80,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
             return ctl::run(words.iter().cloned()).map(Some);
         }
     }
-    let options = match cli::parse(arguments)? {
+    let options = match cli::parse(arguments.iter().cloned())? {
         Asked::Print(text) => return Ok(Some(text)),
         Asked::Serve(options) => options,
     };
-    log::start(options.verbose);
+    let daemon = match options.daemon.then(Role::find) {
+        None => None,
+        Some(Role::Daemon(daemon)) => Some(daemon),
+        Some(Role::Between) => return daemon::leave_session(&arguments).map(|()| None),
+        Some(Role::Starter) => {
+            // What is wrong with the options is told here, by an exit status of its own.
+            log::Options::new(&options)?;
+            Config::new(*options, systemd::inherited::take()?)?;
+            return daemon::start(&arguments).map(|()| None);
+        }
+    };
+    log::start(log::Options::new(&options)?)?;
+    let served = serve(*options, daemon);
+    log::end(served.as_ref().err());
+    served.map(|()| None)
+}
+
+fn serve(options: Options, daemon: Option<Daemon>) -> Result<(), Failure> {
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
@@ -90,6 +111,5 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
     }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
-    server::run(Config::new(*options, inherited)?)?;
-    Ok(None)
+    server::run(Config::new(options, inherited)?, daemon)
 }

@@ -103,6 +103,16 @@ pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
 /// A repeated message is logged at most this often, with the number that was left out.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Records that wait for a log server (--syslog), about 300 bytes each: the busiest minute of most
+/// servers. Beyond it they are counted and left out, because sessions do not wait for a log.
+pub const LOG_QUEUE: usize = 1024;
+
+/// How often a log server that is gone is tried again: one that is started anew misses a second.
+pub const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the end of the program waits for its last records to be sent.
+pub const LOG_FLUSH_TIME: Duration = Duration::from_secs(1);
+
 /// Default of --max-connections.
 pub const CONNECTIONS: u32 = 10_000;
 

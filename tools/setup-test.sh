@@ -37,6 +37,10 @@ want redis-server redis-server
 want redis-cli redis-tools
 want /usr/sbin/haproxy haproxy
 want openssl openssl
+want /usr/sbin/telnetd inetutils-telnetd # leaves telnet off in inetd's file
+want login login
+want /usr/sbin/rsyslogd rsyslog
+want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
 want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth;
-use crate::cli::Options;
+use crate::cli::{Options, decimal};
 use crate::error::Failure;
 use crate::http::frames::Frames;
 use crate::limits;
 use crate::proxies;
 use crate::proxy_protocol::ProxyVersion;
 use crate::systemd::inherited::Inherited;
-use crate::target::{Target, parse_port, split_host_port};
+use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
 use proxy_options::{announced, trusted};
@@ -41,6 +41,8 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// What they are given.
     pub service: Service,
+    /// See [`Options::pid_file`].
+    pub pid_file: Option<PathBuf>,
 }
 
 /// What clients are given, and when that ends.
@@ -136,6 +138,11 @@ impl Config {
         options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens);
         let demo = options.demo;
         let (listen, to) = where_from_and_to(&options, inherited)?;
+        if options.daemon && matches!(listen, Listen::Inetd | Listen::Inherited(_)) {
+            return Err(Failure::usage(
+                "--daemon: whoever passes us a socket keeps us in the background already",
+            ));
+        }
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
         let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
@@ -144,6 +151,7 @@ impl Config {
             auth: auth::Options::new(&options)?,
             record: options.record,
             listen,
+            pid_file: options.pid_file,
             to: if demo {
                 None
             } else {
@@ -243,7 +251,7 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
         || options.unix_target.is_some()
         || options.token_plugin.is_some()
         || options.target_config.is_some();
-    let is_port = first.is_some_and(|text| parse_port(text).is_some());
+    let is_port = first.is_some_and(|text| listen_port(text).is_some());
     let is_target = elsewhere
         && !(typed.unix_target || typed.tokens || typed.demo)
         && !(is_port && (has_target || options.demo));
@@ -301,12 +309,16 @@ fn no_target() -> Failure {
 /// Reads `[host:]port`.
 fn listen_address(text: &str) -> Result<(String, u16), Failure> {
     let (host, port) = split_host_port(text).unwrap_or(("", text));
-    let port = parse_port(port).ok_or_else(|| {
+    let port = listen_port(port).ok_or_else(|| {
         Failure::usage(format!(
             "Error parsing listen port: '{port}' is not a port from 0 to 65535"
         ))
     })?;
     Ok((host.to_owned(), port))
+}
+
+fn listen_port(text: &str) -> Option<u16> {
+    decimal(text).and_then(|port| u16::try_from(port).ok())
 }
 
 /// The demo's target answers anybody, so nobody but this machine's users may reach it.
@@ -414,6 +426,7 @@ mod tests {
     fn where_to_listen() {
         for (text, host, port) in [
             ("6080", "", 6080),
+            ("+6_080", "", 6080),
             (":6080", "", 6080),
             ("0", "", 0),
             ("127.0.0.1:80", "127.0.0.1", 80),
@@ -430,7 +443,7 @@ mod tests {
             };
             assert_eq!((got.as_str(), at), (host, port), "{text}");
         }
-        for text in ["70000", "host:", "8o", "-", "65536", "+80"] {
+        for text in ["70000", "host:", "8o", "-", "65536"] {
             assert!(
                 config(&format!("{text} h:1"))
                     .unwrap_err()
@@ -480,6 +493,7 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
+            ("--daemon --inetd h:1", "--daemon"),
             ("--demo --target-config /f 6080", "own target"),
             ("--target-config /f 6080 h:1", "Too many arguments"),
             (

@@ -94,7 +94,7 @@ impl Relay {
             Err(error) => self.target_takes_no_more(&error),
         }
         if self.settings.traffic {
-            traffic(if self.to_target.is_empty() { ">" } else { ">." });
+            traffic(mark_to_target(&self.to_target));
         }
     }
 
@@ -153,6 +153,9 @@ impl Relay {
         self.tally.took_from_client(taken);
         if taken > 0 {
             self.target_took_some();
+            if self.settings.traffic {
+                traffic(mark_to_target(&self.to_target));
+            }
         }
         match flushed {
             Poll::Ready(Ok(())) => self.stalled = None,
@@ -206,6 +209,11 @@ impl Relay {
         self.work += size;
         size > 0
     }
+}
+
+/// The legend says `>.`, and means this.
+fn mark_to_target(unsent: &Unsent) -> &'static str {
+    if unsent.is_empty() { ">" } else { ".>" }
 }
 
 fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
 use crate::config::{Config, Listen, Service};
+use crate::daemon::Daemon;
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -26,6 +27,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::pid_file::PidFile;
 use crate::proxies::Proxies;
 use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
@@ -60,7 +62,7 @@ struct Material {
 ///
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(config: Config, daemon: Option<Daemon>) -> Result<(), Failure> {
     let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
@@ -86,19 +88,26 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let own = doors.iter().chain(&control).filter_map(Door::own).collect();
     material.control = control.pop();
     material.walls = Walls::new(allowed.unwrap_or_default(), own);
+    let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    crate::log::deliver();
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let served = runtime.block_on(serve(config.service, doors, material));
+    let served = runtime.block_on(serve(config.service, doors, material, daemon));
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {
+async fn serve(
+    service: Service,
+    doors: Vec<Door>,
+    mut material: Material,
+    daemon: Option<Daemon>,
+) -> Result<(), Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
@@ -149,6 +158,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     log::info!("bridging to {}", hall.context.guide);
     let status = hall.status();
     notify::ready(&status);
+    daemon.map_or(Ok(()), Daemon::ready)?;
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();

@@ -19,6 +19,7 @@ mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod compat; // what websockify does, asked of both programs
 mod control; // websockify ctl, and counts for monitoring
+mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
@@ -29,6 +30,7 @@ mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
+mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one

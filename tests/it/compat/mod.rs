@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::bridge::Program;
 
 mod auth; // --auth-plugin
+mod background; // --daemon, --log-file, --syslog
 mod cli; // options, their order and spelling, exit statuses
 mod closing; // who says goodbye, in which words, and what still arrives
 pub(crate) mod flow; // slow and stalled peers
