@@ -9,7 +9,8 @@ CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
-SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
+REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
+SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
 .PHONY: build demo test check install clean help
 
@@ -32,6 +33,8 @@ check:
 
 install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
+	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
+	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind
 
 clean:
 	$(CARGO) clean
@@ -41,6 +44,6 @@ help:
 	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
-	@echo 'make install  copy it to PREFIX/bin (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make install  copy it to PREFIX/bin and lib (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

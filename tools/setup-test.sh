@@ -47,6 +47,10 @@ if command -v dpkg-query >/dev/null; then
     esac
 fi
 install_missing 'run the tests'
+# Miri is for nightly Rusts only; without one its stage is left out.
+if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; then
+    rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
+fi
 
 # same FILE STAMP: whether what is installed is what FILE asks for now.
 same() { cmp -s "$1" "$2"; }

@@ -49,6 +49,7 @@ export WEBSOCKIFY_PYTHON PYTHON
 stage 'check' tools/check.sh
 stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
+stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
 

@@ -31,3 +31,4 @@ mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
+mod wrap; // a program behind the bridge, and what is preloaded into it
