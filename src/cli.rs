@@ -18,6 +18,7 @@ const USAGE: &str = "\
 websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
+       websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT -- COMMAND [ARGUMENT...]
        websockify --demo [SOURCE_PORT]";
 
 const AFTER: &str = "\
@@ -25,8 +26,12 @@ Each option can also be given by its environment variable; the command line wins
 names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
 the place of SOURCE_PORT, which may be left out or not.
 
-Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
-1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+COMMAND is a program that listens on SOURCE_PORT: its port is moved to loopback, ours takes its
+place, and it ends with us. What it says is in our log.
+
+Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout; 1 when the start
+fails (port taken, no such directory, …); 2 when an option is wrong; COMMAND's own, or 128 and its
+signal's number, when COMMAND ends.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -268,6 +273,16 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<u32>,
 
+    /// When COMMAND ends: end with it (exit), go on (ignore: it may have gone to the background), or
+    /// start it again (respawn)
+    #[arg(long, value_name = "MODE", env = "WEBSOCKIFY_WRAP_MODE", default_value = "exit",
+          value_parser = ["exit", "ignore", "respawn"])]
+    pub wrap_mode: String,
+
+    /// Run COMMAND as this user, with the user's groups; for root only
+    #[arg(long, value_name = "USER", env = "WEBSOCKIFY_WRAP_USER")]
+    pub wrap_user: Option<String>,
+
     /// Serve a page that shows the bridge at work, on loopback, with a target of its own
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -317,7 +332,6 @@ const NOT_IN_THIS_BUILD: &[&str] = &[
     "target-config",
     "token-plugin",
     "token-source",
-    "wrap-mode",
 ];
 
 /// websockify's options that this build has: their prefixes go before ours.
@@ -348,6 +362,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "verify-client",
     "web",
     "web-auth",
+    "wrap-mode",
 ];
 
 /// What the command line asks for.

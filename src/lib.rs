@@ -13,6 +13,7 @@
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
+//! - [`wrap`]: a program of its own behind it all
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
@@ -37,6 +38,7 @@ pub mod systemd;
 pub mod target;
 pub mod tls;
 pub mod websocket;
+pub mod wrap;
 
 use std::ffi::OsString;
 
@@ -44,14 +46,27 @@ use cli::Asked;
 use config::Config;
 use error::Failure;
 
-/// Runs the program whose command line is `arguments`. Returns when it has served, with a text to
-/// print if that was all that was asked for.
+/// What came of a run.
+#[derive(Debug)]
+pub enum Done {
+    /// This text is to be printed: it was all that was asked for.
+    Text(String),
+    /// It has served; the exit status is 0, or that of a wrapped program.
+    Served(u8),
+}
+
+/// Runs the program whose command line is `arguments`. Returns when it has served.
 ///
 /// # Errors
 /// Why nobody was served.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(task) = wrap::supervisor::asked(&arguments) {
+        wrap::supervisor::run(task)?;
+        return Ok(Done::Served(0));
+    }
     let options = match cli::parse(arguments)? {
-        Asked::Print(text) => return Ok(Some(text)),
+        Asked::Print(text) => return Ok(Done::Text(text)),
         Asked::Serve(options) => options,
     };
     log::start(options.verbose);
@@ -61,6 +76,5 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
     }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
-    server::run(Config::new(*options, inherited)?)?;
-    Ok(None)
+    server::run(Config::new(*options, inherited)?).map(Done::Served)
 }

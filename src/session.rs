@@ -17,6 +17,7 @@ use crate::stream::Stream;
 use crate::target::Target;
 use crate::tls::Tls;
 use crate::tls::client::Client;
+use crate::wrap::Program;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Context {
     pub target: Target,
     /// TLS towards the target.
     pub target_tls: Option<Client>,
+    /// The program that the target belongs to, if it is wrapped.
+    pub program: Option<Program>,
     /// How they are relayed.
     pub settings: Settings,
     /// Given when the server ends.
@@ -82,10 +85,21 @@ async fn reach(context: &Context, peer: &impl fmt::Display) -> Result<Stream, Re
         drain.told().await;
         sleep(limits::CLOSE_TIME).await;
     };
+    let connect = || context.target.connect(context.target_tls.as_ref());
+    let connecting = async {
+        match &context.program {
+            Some(program) => program.patiently(connect).await,
+            None => connect().await,
+        }
+    };
     tokio::select! {
-        reached = context.target.connect(context.target_tls.as_ref()) => reached.map_err(|error| {
+        reached = connecting => reached.map_err(|error| {
             log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
-            Refused::Unreachable
+            match &context.program {
+                Some(program) if program.is_over() => Refused::Over,
+                Some(_) => Refused::NotReady,
+                None => Refused::Unreachable,
+            }
         }),
         () = told_long_ago => Err(Refused::Shutdown),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use tokio::net::{TcpStream, UnixStream};
@@ -27,6 +27,8 @@ pub enum Target {
     },
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// A port of loopback, whether it is IPv4's or IPv6's: a wrapped program's.
+    Loopback(u16),
 }
 
 impl Target {
@@ -61,6 +63,7 @@ impl Target {
             let (socket, host) = match self {
                 Self::Unix(path) => (dial_unix(path.clone()).await?, None),
                 Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
+                Self::Loopback(port) => (dial_loopback(*port).await?, Some("localhost")),
             };
             match tls {
                 Some(tls) => tls.connect(socket, host).await,
@@ -84,6 +87,7 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Loopback(port) => write!(f, "localhost:{port}"),
         }
     }
 }
@@ -112,6 +116,12 @@ pub fn parse_port(text: &str) -> Option<u16> {
 )]
 async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
     UnixStream::connect(path).await.map(Socket::Unix)
+}
+
+async fn dial_loopback(port: u16) -> io::Result<Socket> {
+    let hosts: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let stream = race(&hosts.map(|host| SocketAddr::new(host, port))).await?;
+    Ok(Socket::Tcp(stream))
 }
 
 async fn dial_tcp(host: &str, port: u16) -> io::Result<Socket> {

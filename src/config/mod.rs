@@ -1,6 +1,7 @@
 //! What the options mean: one [`Config`] that cannot be wrong.
 
 mod tls_options;
+mod wrap_options;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,9 @@ use crate::limits;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, parse_port, split_host_port};
 use crate::tls::{self, client};
+use crate::wrap;
 use tls_options::{target_tls_options, tls_options};
+use wrap_options::wrap_options;
 
 /// Everything the server needs to know.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// The program whose port is the target.
+    pub wrap: Option<wrap::Options>,
     /// What they are given.
     pub service: Service,
 }
@@ -34,7 +39,7 @@ pub struct Config {
 /// What clients are given, and when that ends.
 #[derive(Debug)]
 pub struct Service {
-    /// Where sessions go; the demo brings its own target.
+    /// Where sessions go; the demo and a wrapped program bring their own target.
     pub target: Option<Target>,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
@@ -105,26 +110,24 @@ impl Config {
     /// # Errors
     /// [`Failure::Usage`] in websockify's words where it has some.
     pub fn new(mut options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
-        if !options.command.is_empty() {
-            return Err(Failure::usage(
-                "a wrapped program (-- COMMAND) is not in this build",
-            ));
-        }
         let typed = options.typed;
-        options.demo &= typed.demo || !(typed.target || typed.unix_target);
-        let demo = options.demo;
+        let wraps = !options.command.is_empty();
+        options.demo &= typed.demo || !(typed.target || typed.unix_target || wraps);
+        let brings_its_own = options.demo || wraps;
+        let wrap = wrap_options(&options, &inherited)?;
         let (listen, target) = where_from_and_to(&options, inherited)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
             auth: auth::Options::new(&options)?,
             listen,
+            wrap,
             web: options.web.map(|root| Web {
                 root,
                 listing: !options.file_only,
             }),
             service: Service {
-                target: if demo {
+                target: if brings_its_own {
                     None
                 } else {
                     Some(target.ok_or_else(no_target)?)
@@ -151,7 +154,11 @@ fn where_from_and_to(
 ) -> Result<(Listen, Option<Target>), Failure> {
     let typed = options.typed;
     let (port, target) = positionals(options, !inherited.is_empty());
-    if port.typed && (typed.inetd || typed.unix_listen) || target.typed && typed.unix_target {
+    // Of a wrapped program, the port is what it asks for, whatever we listen on.
+    let wraps = !options.command.is_empty();
+    if port.typed && (typed.inetd || typed.unix_listen) && !wraps
+        || target.typed && typed.unix_target
+    {
         return Err(Failure::usage("Too many arguments"));
     }
     let port_wins = port.typed && inherited.is_empty();
@@ -165,7 +172,11 @@ fn where_from_and_to(
             "--inetd and --unix-listen exclude each other",
         ));
     }
-    let target = where_to(options, &target)?;
+    let target = if wraps {
+        None
+    } else {
+        where_to(options, &target)?
+    };
     let listen = if inetd {
         Listen::Inetd
     } else if let Some(path) = unix_listen {
@@ -208,6 +219,7 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
     let has_target = options.target.is_some() || options.unix_target.is_some();
     let is_port = first.is_some_and(|text| parse_port(text).is_some());
     let is_target = elsewhere
+        && options.command.is_empty()
         && !(typed.unix_target || typed.demo)
         && !(is_port && (has_target || options.demo));
     let positional = |text, typed| Positional { text, typed };
@@ -426,7 +438,16 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
-            ("6080 -- vncserver :1", "not in this build"),
+            ("6080 h:1 -- vncserver :1", "Too many arguments"),
+            ("--unix-target /s 6080 -- vncserver :1", "exclude"),
+            ("--demo 6080 -- vncserver :1", "exclude"),
+            ("0 -- vncserver :1", "port that the program listens on"),
+            (
+                "--unix-listen /s -- vncserver :1",
+                "port that the program listens on",
+            ),
+            ("6080 --", "Too few arguments"),
+            ("--wrap-mode=never 6080 -- vncserver :1", "never"),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

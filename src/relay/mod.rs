@@ -46,6 +46,10 @@ pub struct Settings {
 pub enum Refused {
     /// The target cannot be reached.
     Unreachable,
+    /// The wrapped program does not listen yet.
+    NotReady,
+    /// The wrapped program has ended.
+    Over,
     /// We are ending.
     Shutdown,
 }
@@ -138,6 +142,8 @@ impl Relay {
             Refused::Unreachable => {
                 relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
             }
+            Refused::NotReady => relay.begin_close(Close::NOT_READY, ClosedBy::Target, false),
+            Refused::Over => relay.begin_close(Close::PROGRAM_OVER, ClosedBy::Target, false),
             Refused::Shutdown => relay.begin_close(Close::SHUTDOWN, ClosedBy::Server, false),
         }
         relay

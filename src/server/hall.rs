@@ -14,6 +14,7 @@ use crate::log::Throttle;
 use crate::session::{self, Context};
 use crate::stream::Socket;
 use crate::systemd::notify;
+use crate::wrap::Program;
 
 /// What every listener shares.
 pub(super) struct Hall {
@@ -82,25 +83,41 @@ impl Hall {
         let counts = self.census.watch();
         let counts = counts.borrow();
         let plural = if counts.sessions == 1 { "" } else { "s" };
+        let program = self.context.program.as_ref();
+        let program = program.map(|program| format!(", {program}"));
         format!(
-            "{} session{plural}, {} served, target {}",
-            counts.sessions, counts.served, self.context.target
+            "{} session{plural}, {} served, target {}{}",
+            counts.sessions,
+            counts.served,
+            self.context.target,
+            program.unwrap_or_default()
         )
     }
 
     /// Keeps the manager's status line current, a little behind; it was `told` one already.
     pub(super) async fn report(&self, mut told: String) {
         let mut counts = self.census.watch();
+        let mut program = self.context.program.clone();
         loop {
             let now = self.status();
             if now != told {
                 notify::status(&now);
                 told = now;
                 sleep(limits::STATUS_INTERVAL).await;
-            } else if counts.changed().await.is_err() {
-                return;
+                continue;
+            }
+            tokio::select! {
+                changed = counts.changed() => if changed.is_err() { return },
+                () = changed(program.as_mut()) => {}
             }
         }
+    }
+}
+
+async fn changed(program: Option<&mut Program>) {
+    match program {
+        Some(program) => program.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -27,10 +27,13 @@ use crate::session::Context;
 use crate::systemd::notify;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::wrap::{self, Program, Supervised};
 use census::Census;
-use ends::{Signals, after, begun, empty, idle};
+use ends::{Signals, Why, after, begun, empty, ended, idle};
 use hall::Hall;
 use reload::Stamp;
+
+const IDLE: &str = "--idle-timeout";
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -44,8 +47,8 @@ struct Material {
 /// Opens everything that the configuration names, then serves until told to end.
 ///
 /// # Errors
-/// [`Failure::Start`]; after READY=1 nothing is an error any more.
-pub fn run(config: Config) -> Result<(), Failure> {
+/// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
+pub fn run(mut config: Config) -> Result<u8, Failure> {
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
@@ -58,19 +61,29 @@ pub fn run(config: Config) -> Result<(), Failure> {
         door: AuthDoor::load(config.auth)?,
     };
     let doors = listener::open(config.listen)?;
+    // Before there are threads, and before a sandbox: the program is not to live in ours.
+    let supervised = config.wrap.map(wrap::start).transpose()?;
+    if let Some(supervised) = &supervised {
+        config.service.target = Some(supervised.target());
+    }
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let served = runtime.block_on(serve(config.service, doors, material));
+    let served = runtime.block_on(serve(config.service, doors, material, supervised));
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {
+async fn serve(
+    service: Service,
+    doors: Vec<Door>,
+    mut material: Material,
+    supervised: Option<Supervised>,
+) -> Result<u8, Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
@@ -82,7 +95,16 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let (program, kept) = match supervised {
+        Some(supervised) => {
+            let begun = supervised.begin(drain.clone()).await;
+            let (program, kept) = begun.map_err(cannot("cannot wrap a program"))?;
+            (Some(program), Some(kept))
+        }
+        None => (None, None),
+    };
+    let context = context(service, material, drain, program.clone())?;
+    let hall = Hall::new(census, Arc::new(context));
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -98,13 +120,17 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
         }
     }
     log::info!("bridging to {}", hall.context.target);
-    let status = hall.status();
-    notify::ready(&status);
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
     let mut upkeep = pin!(async {
+        if let Some(program) = &program {
+            notify::status(&hall.status());
+            program.settled().await;
+        }
+        let status = hall.status();
+        notify::ready(&status);
         tokio::select! {
             () = hall.report(status) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
@@ -116,45 +142,72 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
             doorkeepers.spawn(hall.clone().keep(listener.clone()));
         }
         let why = tokio::select! {
-            () = &mut time_is_up => Some("--timeout"),
-            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-            () = begun(once, counts.clone()) => Some("--run-once"),
-            () = empty(only_one, counts.clone()) => Some("--inetd"),
-            () = signals.next() => None,
-            () = &mut upkeep => None,
+            () = &mut time_is_up => Why::Option("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Why::Option(IDLE),
+            () = begun(once, counts.clone()) => Why::Option("--run-once"),
+            () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
+            status = ended(program.as_ref()) => Why::Program(status),
+            () = signals.next() => Why::Told,
+            () = &mut upkeep => Why::Told,
         };
         // First nobody new, then the farewell: who comes now finds the next server, or none.
         doorkeepers.shutdown().await;
         // Whoever came in the moment of an idle exit is served as if it had not been.
-        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+        if !matches!(why, Why::Option(IDLE)) || counts.borrow().connections == 0 {
             break why;
         }
     };
     drop(listeners);
-    if let Some(option) = why {
-        hall.census.close();
-        log::info!("ending by {option}");
-        tokio::select! {
-            _ = counts.wait_for(|counts| counts.sessions == 0) => {}
-            () = signals.next() => {}
-            () = &mut upkeep => {}
+    let mut status = 0;
+    match why {
+        Why::Option(option) => {
+            hall.census.close();
+            log::info!("ending by {option}");
+            tokio::select! {
+                _ = counts.wait_for(|counts| counts.sessions == 0) => {}
+                () = signals.next() => {}
+                () = &mut upkeep => {}
+            }
         }
+        // Who ends a service tells all of its processes in the same moment: then it is no failure
+        // that the program ended by that.
+        Why::Program(ended) => {
+            let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
+            status = if told { 0 } else { ended };
+        }
+        Why::Told => {}
     }
     notify::stopping("closing sessions");
     drainer.tell();
-    tokio::select! {
+    let kept = tokio::select! {
         left = timeout(limits::DRAIN_TIME, counts.wait_for(|counts| counts.connections == 0)) => {
             if left.is_err() {
                 let left = hall.census.watch().borrow().connections;
                 log::warn!("ending with {left} connections left");
             }
+            kept
         }
-        () = signals.next() => log::warn!("told twice: ending at once"),
+        () = signals.next() => {
+            log::warn!("told twice: ending at once");
+            // Its supervisor ends it without us.
+            None
+        }
+    };
+    if let Some(kept) = kept {
+        tokio::select! {
+            () = kept.stop() => {}
+            () = signals.next() => log::warn!("told again: ending at once"),
+        }
     }
-    Ok(())
+    Ok(status)
 }
 
-fn context(service: Service, material: Material, drain: Drain) -> Result<Context, Failure> {
+fn context(
+    service: Service,
+    material: Material,
+    drain: Drain,
+    program: Option<Program>,
+) -> Result<Context, Failure> {
     Ok(Context {
         site: Site {
             files: material.files,
@@ -167,6 +220,7 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
         door: material.door,
         target: service.target.map_or_else(demo::start_target, Ok)?,
         target_tls: material.target_tls,
+        program,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,
