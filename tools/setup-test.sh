@@ -10,6 +10,8 @@ root=$(readlink -f -- "$(dirname -- "$0")/..")
 want chromium chromium
 want Xvnc tigervnc-standalone-server
 want /usr/share/novnc/utils/novnc_proxy novnc
+want vncserver tigervnc-standalone-server
+want xauth xauth
 want xterm xterm
 want /usr/share/fonts/X11/misc xfonts-base
 want xsetroot x11-xserver-utils
@@ -27,6 +29,17 @@ want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
+# Servers to wrap, and the library that Python's websockify wraps them with.
+want nc netcat-openbsd
+want busybox busybox
+want telnet inetutils-telnet
+want ssh openssh-client
+want /usr/lib/websockify/rebind.so websockify
+if [ "${CI:-}" = true ]; then
+    # Each opens a port on the machine for good: that is for its owner to want. Tests do without.
+    want /usr/sbin/telnetd inetutils-telnetd
+    want /usr/sbin/sshd openssh-server
+fi
 want fail2ban-regex fail2ban
 want openssl openssl
 want shellcheck shellcheck
@@ -66,6 +79,9 @@ if ! same "$root/tools/requirements.txt" "$python/installed" ||
         --requirement "$root/tools/requirements.txt"
     cp "$root/tools/requirements.txt" "$python/installed"
 fi
+# Python's package has none, and looks for it here.
+mkdir -p "$python/lib/websockify"
+ln -sf /usr/lib/websockify/rebind.so "$python/lib/websockify/rebind.so"
 
 browser=$root/tests/browser
 if [ -e "$browser/package-lock.json" ] &&

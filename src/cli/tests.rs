@@ -94,6 +94,8 @@ fn what_is_not_here_is_refused_by_name() {
             .unwrap_err()
             .contains("abc")
     );
+    let error = options("--wrap-mode=never 6080 -- vncserver").unwrap_err();
+    assert!(error.contains("exit, ignore, respawn"), "{error}");
     assert!(options("--timeout=-1 6080 h:1").is_err());
     assert!(options("1 2:3 4").is_err());
 }

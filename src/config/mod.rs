@@ -447,7 +447,6 @@ mod tests {
                 "port that the program listens on",
             ),
             ("6080 --", "Too few arguments"),
-            ("--wrap-mode=never 6080 -- vncserver :1", "never"),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -165,6 +165,40 @@ mod tests {
         assert!(loader.windows(3).any(|it| it == b"ld-"), "{loader:?}");
     }
 
+    /// A file of two headers: a loader, and a note of this name and type.
+    fn with_note(name: [u8; 4], kind: u32) -> Vec<u8> {
+        let mut file = b"\x7fELF\x02\x01".to_vec();
+        file.resize(0x40, 0);
+        file[0x20] = 0x40;
+        file[0x36] = 0x38;
+        file[0x38] = 2;
+        for (kind, offset, size) in [(super::LOADER, 0xb0_u64, 8_u64), (super::NOTE, 0xb8, 20)] {
+            let at = file.len();
+            file.extend(kind.to_le_bytes());
+            file.resize(at + 0x38, 0);
+            file[at + 0x08..at + 0x10].copy_from_slice(&offset.to_le_bytes());
+            file[at + 0x20..at + 0x28].copy_from_slice(&size.to_le_bytes());
+        }
+        file.extend(b"/lib/ld\0");
+        for number in [4, 4, kind] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend(name);
+        file.extend([0; 4]);
+        file
+    }
+
+    #[test]
+    fn go_is_known_by_its_note() {
+        assert_eq!(kind(&with_note(*b"Go\0\0", 4)), Kind::Go);
+        for (name, number) in [(*b"GNU\0", 4), (*b"Go\0\0", 1)] {
+            let Kind::Dynamic { loader, .. } = kind(&with_note(name, number)) else {
+                panic!("{name:?}")
+            };
+            assert_eq!(loader, b"/lib/ld");
+        }
+    }
+
     #[test]
     fn no_beginning_of_a_file_is_too_odd() {
         let file = std::fs::read("/proc/self/exe").unwrap();

@@ -48,7 +48,7 @@ pub(super) fn judge(name: &OsStr, uid: u32, gid: u32) -> Result<(), Failure> {
             }
             Kind::Static => {
                 return Err(cannot(
-                    "it is linked statically, so that no library can be preloaded",
+                    "it is linked statically, as programs in Go are, so that no library can be preloaded",
                 ));
             }
             Kind::Dynamic { loader, machine } => {

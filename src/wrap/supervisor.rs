@@ -61,6 +61,8 @@ pub fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let task = Task::parse(arguments)
         .ok_or_else(|| Failure::usage(format!("{WORD} is for the bridge's own use")))?;
     forget_inherited();
+    // It was started as /proc/self/exe.
+    let _ = rustix::thread::set_name(c"websockify");
     let cannot = |error: io::Error| Failure::start(format!("cannot supervise: {error}"));
     let channel = stdin().as_fd().try_clone_to_owned().map_err(cannot)?;
     let channel = StdUnixStream::from(channel);

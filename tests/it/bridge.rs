@@ -103,21 +103,12 @@ impl Bridge {
 
     /// Like [`Bridge::start`], by way of another program that ends in becoming it.
     pub(crate) fn start_under(wrapper: &[&str], args: &[&str]) -> Self {
-        Self::start_with(args, |command| {
-            let inner = std::mem::replace(command, Command::new(wrapper[0]));
-            command
-                .args(&wrapper[1..])
-                .arg(inner.get_program())
-                .args(inner.get_args())
-                .stdin(Stdio::null());
-            for (name, value) in inner.get_envs() {
-                match value {
-                    Some(value) => command.env(name, value),
-                    None => command.env_remove(name),
-                };
-            }
-            command
-        })
+        Self::start_with(args, |command| under(command, wrapper))
+    }
+
+    /// Like [`Bridge::spawn`], by way of another program that ends in becoming it.
+    pub(crate) fn spawn_under(wrapper: &[&str], args: &[&str]) -> Self {
+        Self::spawn_with(args, |command| under(command, wrapper))
     }
 
     /// Starts a bridge that is not expected to become ready, such as one with wrong options.
@@ -159,6 +150,25 @@ impl Deref for Bridge {
     fn deref(&self) -> &Process {
         &self.process
     }
+}
+
+fn under<'c>(command: &'c mut Command, wrapper: &[&str]) -> &'c mut Command {
+    let [program, words @ ..] = wrapper else {
+        return command;
+    };
+    let inner = std::mem::replace(command, Command::new(program));
+    command
+        .args(words)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .stdin(Stdio::null());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 /// A port that nobody listens on, each time another. It is below those that the kernel gives out by

@@ -2,13 +2,24 @@
 
 use std::env;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tempfile::TempDir;
+
+use crate::bridge::Bridge;
+use crate::process::DEADLINE;
 use crate::real::{script, succeeds};
 
+mod input; // what cannot be wrapped, and what is wrapped in vain
 mod interposer; // rebind.so: hit and bypass
+mod modes; // what the program's end means
+mod programs; // servers that people have, unmodified
+mod supervision; // what the program is given, and that nothing of it is left
 
 /// `rebind.so` as it is built beside the bridge. `cargo test --test it` does not build it.
 pub(crate) fn library() -> &'static Path {
@@ -32,7 +43,7 @@ pub(crate) fn library() -> &'static Path {
 }
 
 /// A program of tests/programs, compiled.
-fn compiled(name: &str, options: &[&str]) -> PathBuf {
+pub(crate) fn compiled(name: &str, options: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let source = script("programs").join(name).with_extension("c");
     let words = options.concat().replace('-', "_");
@@ -49,4 +60,83 @@ fn compiled(name: &str, options: &[&str]) -> PathBuf {
     );
     fs::rename(mine, &program).unwrap();
     program
+}
+
+/// A program that can be told from all others: the name of a folder of the test's is a word of it.
+pub(crate) struct Server {
+    words: Vec<String>,
+    mark: TempDir,
+}
+
+impl Server {
+    /// tests/programs/server.c with these words behind its port.
+    pub(crate) fn new(words: &[&str]) -> Self {
+        let mark = tempfile::tempdir().unwrap();
+        let program = compiled("server", &[]);
+        let mut all = vec![program.to_str().unwrap().to_owned(), "{port}".into()];
+        all.extend(words.iter().map(ToString::to_string));
+        all.push(mark.path().to_str().unwrap().into());
+        Self { words: all, mark }
+    }
+
+    /// A bridge that wraps it, when it is ready.
+    pub(crate) fn start(&self, options: &[&str]) -> Bridge {
+        Bridge::start(&self.line(options))
+    }
+
+    /// The command line of such a bridge.
+    pub(crate) fn line<'s>(&'s self, options: &[&'s str]) -> Vec<&'s str> {
+        library();
+        let mut line = vec!["127.0.0.1:{port}"];
+        line.extend(options);
+        line.push("--");
+        line.extend(self.words.iter().map(String::as_str));
+        line
+    }
+
+    /// Its processes, and those that have it on their command line: bridge and supervisor.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
+        let mark = self.mark.path().to_str().unwrap().as_bytes();
+        let has_it = |pid: &Pid| {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word == mark)
+        };
+        let listed = fs::read_dir("/proc").unwrap();
+        listed
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+            .filter_map(Pid::from_raw)
+            .filter(has_it)
+            .collect()
+    }
+
+    /// Returns when none of its processes is left.
+    pub(crate) fn wait_until_gone(&self) {
+        loop {
+            let Some(pid) = self.processes().pop() else {
+                return;
+            };
+            // Whoever is gone meanwhile is found by the next look.
+            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+                let ended = wait_for_end(&pidfd);
+                assert!(ended, "process {pid} is left behind");
+            }
+        }
+    }
+}
+
+fn wait_for_end(pidfd: &OwnedFd) -> bool {
+    let mut ends = [PollFd::new(pidfd, PollFlags::IN)];
+    let limit = Timespec::try_from(DEADLINE).unwrap();
+    poll(&mut ends, Some(&limit)).unwrap() > 0
+}
+
+/// The process that the bridge says it has started last.
+pub(crate) fn started(bridge: &Bridge) -> Pid {
+    bridge.wait_until("start of the program", |seen| {
+        let lines = seen.stderr.rsplit_terminator('\n');
+        let line = lines
+            .into_iter()
+            .find_map(|line| line.split_once(" started, pid="))?;
+        Pid::from_raw(line.1.parse().ok()?)
+    })
 }
