@@ -283,6 +283,11 @@ pub struct Options {
     #[arg(long, value_name = "USER", env = "WEBSOCKIFY_WRAP_USER")]
     pub wrap_user: Option<String>,
 
+    /// Taken for websockify's sake, and changes nothing: there is one server here
+    #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub libserver: bool,
+
     /// Serve a page that shows the bridge at work, on loopback, with a target of its own
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -325,7 +330,6 @@ const NOT_IN_THIS_BUILD: &[&str] = &[
     "daemon",
     "host-token",
     "legacy-syslog",
-    "libserver",
     "log-file",
     "record",
     "syslog",
@@ -347,6 +351,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "inetd",
     "key",
     "key-password",
+    "libserver",
     "prefer-ipv6",
     "run-once",
     "ssl-ciphers",

@@ -8,6 +8,7 @@
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
+//! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
 //! - [`target`]: where it wants to go
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
@@ -29,6 +30,8 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod network;
+pub mod reception;
+pub mod refusal;
 pub mod relay;
 pub mod server;
 pub mod session;
@@ -73,6 +76,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
+    }
+    if options.libserver {
+        ::log::info!("--libserver changes nothing here; it may be left out");
     }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;

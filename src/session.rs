@@ -11,6 +11,7 @@ use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
 use crate::log::Summary;
+use crate::reception::Reception;
 use crate::relay::{Refused, Relay, Settings};
 use crate::server::census::Seat;
 use crate::stream::Stream;
@@ -51,18 +52,21 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = stream else { return };
-    let doorkeeper = context.door.receive(Visitor {
-        peer,
-        secure: matches!(stream, Stream::Tls(_)),
-        certificate: stream.peer_names(),
-    });
+    let reception = Reception {
+        door: &context.door,
+        visitor: Visitor {
+            peer,
+            secure: matches!(stream, Stream::Tls(_)),
+            certificate: stream.peer_names(),
+        },
+        seat: &seat,
+    };
     // Boxed, so that an idle session does not keep room for the HTTP it has left behind.
     let conversation = Box::pin(http::converse(
         stream,
         &peer,
         site,
-        doorkeeper,
-        || seat.begin_session(),
+        reception,
         drain.clone(),
     ));
     let Some(client) = conversation.await else {
@@ -74,7 +78,8 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
     };
     let summary: Summary = relay.run(drain.clone()).await;
-    summary.log(&peer, client.identity.as_deref(), &context.target);
+    let identity = client.welcome.identity;
+    summary.log(&peer, identity.as_deref(), &context.target);
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have

@@ -13,7 +13,8 @@ use tokio::task::spawn_blocking;
 use super::cookie::{self, Passes};
 use super::seal::{Seal, Sealed};
 use super::users::{Source, Users, Verdict};
-use super::{Admitted, Denied, Visitor, Wants};
+use super::verdict::Denied;
+use super::{Admitted, Visitor, Wants};
 use crate::limits;
 
 /// Clients that leave the padding out mean the same.

@@ -1,6 +1,6 @@
 //! `ClientCertCNAuth`: whose certificates may come in, among those that an authority has signed.
 
-use super::Denied;
+use super::verdict::Denied;
 use crate::tls::peer::Names;
 
 /// The names that may come in.

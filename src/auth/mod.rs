@@ -18,21 +18,23 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hyper::HeaderMap;
+use hyper::Request;
 use tokio::time::sleep;
 
 pub use client_cert::Listed;
 pub use options::{Options, Plugin};
 pub use origin::Origins;
 pub use users::Source;
-pub use verdict::{Admitted, Denied};
+pub use verdict::Admitted;
 
 use crate::error::Failure;
 use crate::listener::Peer;
+use crate::refusal::Refusal;
 use crate::tls::peer::Names;
 use basic::Basic;
 use slow::Slow;
 use users::Users;
+use verdict::Denied;
 
 /// Who is at the other end, by what no request can say.
 #[derive(Debug)]
@@ -68,23 +70,6 @@ enum Ready {
     Basic(Box<Basic>),
     Origin(Origins),
     Certificate(Listed),
-}
-
-/// Knows one visitor.
-#[derive(Debug)]
-pub struct Doorkeeper<'d> {
-    door: &'d Door,
-    visitor: Visitor,
-}
-
-impl Doorkeeper<'_> {
-    /// Judges one request. A refusal has been logged when this returns.
-    ///
-    /// # Errors
-    /// The answer for a client that is not let in.
-    pub async fn judge(&self, headers: &HeaderMap, wants: Wants) -> Result<Admitted, Denied> {
-        self.door.judge(&self.visitor, headers, wants).await
-    }
 }
 
 /// What a reload has read.
@@ -146,21 +131,16 @@ impl Door {
         }
     }
 
-    /// Somebody to ask about each of a visitor's requests.
-    #[must_use]
-    pub fn receive(&self, visitor: Visitor) -> Doorkeeper<'_> {
-        Doorkeeper {
-            door: self,
-            visitor,
-        }
-    }
-
-    async fn judge(
+    /// Judges one request. A refusal has been logged when this returns.
+    ///
+    /// # Errors
+    /// The answer for a client that is not let in.
+    pub async fn judge(
         &self,
         visitor: &Visitor,
-        headers: &HeaderMap,
+        request: &Request<()>,
         wants: Wants,
-    ) -> Result<Admitted, Denied> {
+    ) -> Result<Admitted, Refusal> {
         let mut admitted = Admitted::default();
         if self.plugins.is_empty() || (wants == Wants::Page && !self.pages) {
             return Ok(admitted);
@@ -168,12 +148,13 @@ impl Door {
         let from = visitor.peer.ip();
         sleep(self.slow.delay(from, Instant::now())).await;
         for plugin in &self.plugins {
-            let judged = plugin.judge(visitor, headers, wants).await;
-            let judged = judged.inspect_err(|denied| {
+            let judged = plugin.judge(visitor, request, wants).await;
+            let judged = judged.map_err(|denied| {
                 denied.log(&visitor.peer, plugin.name());
                 if denied.is_guess() {
                     self.slow.failed(from, Instant::now());
                 }
+                denied.answer()
             })?;
             admitted.identity = admitted.identity.or(judged.identity);
             admitted.cookie = admitted.cookie.or(judged.cookie);
@@ -202,9 +183,10 @@ impl Ready {
     async fn judge(
         &self,
         visitor: &Visitor,
-        headers: &HeaderMap,
+        request: &Request<()>,
         wants: Wants,
     ) -> Result<Admitted, Denied> {
+        let headers = request.headers();
         match self {
             Self::Basic(basic) => basic.judge(visitor, headers, wants).await,
             Self::Origin(origins) => {

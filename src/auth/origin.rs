@@ -6,7 +6,8 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, ORIGIN};
 
-use super::{Denied, Wants};
+use super::Wants;
+use super::verdict::Denied;
 
 /// What drafts 07 to 10 of the protocol call it.
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");

@@ -1,10 +1,11 @@
 //! What the door says to a visitor, and to the administrator.
 
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use crate::listener::Peer;
 use crate::log::escape::Escaped;
+use crate::refusal::Refusal;
 
 /// A visitor is let in.
 #[derive(Debug, Default)]
@@ -17,13 +18,9 @@ pub struct Admitted {
 
 /// A visitor is not let in.
 #[derive(Debug)]
-pub struct Denied {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// Its body.
-    pub text: &'static str,
-    /// A header that the status calls for.
-    pub header: Option<(&'static str, &'static str)>,
+pub(super) struct Denied {
+    /// For the client.
+    answer: Refusal,
     /// For the administrator.
     reason: &'static str,
     /// What the client said: a name for it, and the text.
@@ -34,10 +31,12 @@ pub struct Denied {
 
 impl Denied {
     pub(super) fn forbidden(reason: &'static str, text: &'static str) -> Self {
+        Self::new(reason, Refusal::new(StatusCode::FORBIDDEN, text))
+    }
+
+    fn new(reason: &'static str, answer: Refusal) -> Self {
         Self {
-            status: StatusCode::FORBIDDEN,
-            text,
-            header: None,
+            answer,
             reason,
             about: None,
             guess: false,
@@ -46,23 +45,18 @@ impl Denied {
 
     /// Asks for user and password.
     pub(super) fn challenge(reason: &'static str) -> Self {
-        Self {
-            status: StatusCode::UNAUTHORIZED,
-            header: Some((
-                "www-authenticate",
-                "Basic realm=\"Websockify\", charset=\"UTF-8\"",
-            )),
-            ..Self::forbidden(reason, "Unauthorized")
-        }
+        let answer = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized").with(
+            WWW_AUTHENTICATE,
+            "Basic realm=\"Websockify\", charset=\"UTF-8\"",
+        );
+        Self::new(reason, answer)
     }
 
     /// Nothing is wrong with the client.
     pub(super) fn busy() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            header: Some(("retry-after", "5")),
-            ..Self::forbidden("too many log-ins at once", "Too many log-ins at once")
-        }
+        let text = "Too many log-ins at once";
+        let answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, "5");
+        Self::new("too many log-ins at once", answer)
     }
 
     pub(super) fn about(self, name: &'static str, text: String) -> Self {
@@ -83,6 +77,11 @@ impl Denied {
         self.guess
     }
 
+    /// The answer for the client.
+    pub(super) fn answer(self) -> Refusal {
+        self.answer
+    }
+
     /// The line that examples/fail2ban reads: who changes it changes that, too.
     pub(super) fn log(&self, peer: &Peer, plugin: &str) {
         let reason = self.reason;
@@ -92,7 +91,7 @@ impl Denied {
         });
         let about = about.unwrap_or_default();
         // Every browser asks without credentials first.
-        let level = if self.status == StatusCode::UNAUTHORIZED && !self.guess {
+        let level = if self.answer.status == StatusCode::UNAUTHORIZED && !self.guess {
             log::Level::Info
         } else {
             log::Level::Warn

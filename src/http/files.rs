@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -75,7 +74,7 @@ impl Files {
     }
 
     /// Answers a GET or HEAD.
-    pub async fn respond(&self, request: &Request<Incoming>) -> Response<Body> {
+    pub async fn respond(&self, request: &Request<()>) -> Response<Body> {
         let asked = request.uri().path();
         let Some(path) = relative(asked) else {
             return not_found();
@@ -94,7 +93,7 @@ impl Files {
     }
 
     /// A directory's page, or the list of what is in it.
-    async fn directory(&self, request: &Request<Incoming>, path: &Path) -> Response<Body> {
+    async fn directory(&self, request: &Request<()>, path: &Path) -> Response<Body> {
         for name in ["index.html", "index.htm"] {
             let index = path.join(name);
             if self

@@ -27,13 +27,15 @@ use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::auth::{Denied, Doorkeeper, Wants};
+use crate::auth::Wants;
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
 use crate::log::escape::Escaped;
+use crate::reception::{Reception, Welcome};
+use crate::refusal::Refusal;
 use crate::stream::Stream;
-use crate::websocket::handshake::{self, Refusal};
+use crate::websocket::handshake;
 use files::Files;
 
 /// The body of any answer of ours.
@@ -61,24 +63,24 @@ pub struct Upgraded {
     pub stream: Stream,
     /// Bytes that were read with the request.
     pub early: Bytes,
-    /// Who it is, if that was asked.
-    pub identity: Option<Box<str>>,
+    /// Who it is.
+    pub welcome: Welcome,
 }
 
 /// Serves one client. Returns when it has become a WebSocket, or `None` when it has left, broke
-/// the protocol or took too long. `doorkeeper` is asked whether the client may have what it wants,
-/// then `admit` whether there is room for a session.
+/// the protocol or took too long. `reception` judges what is not refused in any case.
 pub async fn converse(
     stream: Stream,
     peer: &impl fmt::Display,
     site: &Site,
-    doorkeeper: Doorkeeper<'_>,
-    admit: impl Fn() -> bool,
+    reception: Reception<'_>,
     mut drain: Drain,
 ) -> Option<Upgraded> {
     let promised = Mutex::new(None);
     let secure = matches!(stream, Stream::Tls(_));
-    let service = service_fn(async |mut request: Request<Incoming>| {
+    let service = service_fn(async |request: Request<Incoming>| {
+        let has_body = !request.body().is_end_stream();
+        let mut request = request.map(|_| ());
         let (response, identity) =
             match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
                 (true, true) => nobody(text(
@@ -86,11 +88,13 @@ pub async fn converse(
                     "This port takes TLS only: use wss://",
                 )),
                 (true, false) => nobody(to_https(&request)),
-                (false, true) => {
-                    site.upgrade(&mut request, &doorkeeper, &admit, &promised)
-                        .await
-                }
-                (false, false) => site.respond(&request, &doorkeeper).await,
+                // What follows would be a body to one reader and frames to another.
+                (false, true) if has_body => nobody(text(
+                    StatusCode::BAD_REQUEST,
+                    "A request for a WebSocket has no body",
+                )),
+                (false, true) => site.upgrade(&mut request, &reception, &promised).await,
+                (false, false) => site.respond(&request, &reception).await,
             };
         log::debug!(
             "request client={peer}{} method={} path=\"{}\" status={}",
@@ -127,24 +131,24 @@ pub async fn converse(
         log::debug!("request client={peer} failed: {error}");
         return None;
     }
-    let (promised, identity) = promised
+    let (promised, welcome) = promised
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
-    raw(promised, identity).await
+    raw(promised, welcome).await
 }
 
 /// Takes hyper's wrapping off, so that none of it stays under the session.
-async fn raw(promised: OnUpgrade, identity: Option<Box<str>>) -> Option<Upgraded> {
+async fn raw(promised: OnUpgrade, welcome: Welcome) -> Option<Upgraded> {
     let parts = promised.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
     Some(Upgraded {
         stream: parts.io.into_inner(),
         early: parts.read_buf,
-        identity,
+        welcome,
     })
 }
 
 /// A WebSocket to be, and whose it is.
-type Promise = (OnUpgrade, Option<Box<str>>);
+type Promise = (OnUpgrade, Welcome);
 
 /// An answer, and whose it is if that was asked.
 type Answer = (Response<Body>, Option<Box<str>>);
@@ -157,60 +161,49 @@ fn nobody(response: Response<Body>) -> Answer {
 impl Site {
     async fn upgrade(
         &self,
-        request: &mut Request<Incoming>,
-        doorkeeper: &Doorkeeper<'_>,
-        admit: &impl Fn() -> bool,
+        request: &mut Request<()>,
+        reception: &Reception<'_>,
         promised: &Mutex<Option<Promise>>,
     ) -> Answer {
         let response = match handshake::answer(request, &self.subprotocols) {
             Ok(response) => response,
-            Err(refusal) => return nobody(refused(&refusal)),
+            Err(refusal) => return nobody(refused(refusal)),
         };
-        // What follows would be a body to one reader and frames to another.
-        if !request.body().is_end_stream() {
-            return nobody(text(
-                StatusCode::BAD_REQUEST,
-                "A request for a WebSocket has no body",
-            ));
-        }
-        let admitted = match doorkeeper.judge(request.headers(), Wants::WebSocket).await {
-            Ok(admitted) => admitted,
-            Err(denied) => return nobody(turned_away(&denied)),
+        let welcome = match reception.receive(request, Wants::WebSocket).await {
+            Ok(welcome) => welcome,
+            Err(refusal) => return nobody(refused(refusal)),
         };
-        if !admit() {
-            let full = text(StatusCode::SERVICE_UNAVAILABLE, "No further session");
-            return (full, admitted.identity);
-        }
-        let promise = (upgrade::on(request), admitted.identity.clone());
+        let identity = welcome.identity.clone();
+        let promise = (upgrade::on(request), welcome);
         *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(promise);
-        (response.map(|()| empty()), admitted.identity)
+        (response.map(|()| empty()), identity)
     }
 
-    async fn respond(&self, request: &Request<Incoming>, doorkeeper: &Doorkeeper<'_>) -> Answer {
+    async fn respond(&self, request: &Request<()>, reception: &Reception<'_>) -> Answer {
         let path = request.uri().path();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && self.health_path.as_deref() == Some(path) {
             return nobody(text(StatusCode::OK, "ok"));
         }
         if self.files.is_none() && self.page.is_none() {
-            return nobody(method_not_allowed(""));
+            return nobody(refused(method_not_allowed("")));
         }
         if !reads {
-            return nobody(method_not_allowed("GET, HEAD"));
+            return nobody(refused(method_not_allowed("GET, HEAD")));
         }
-        let admitted = match doorkeeper.judge(request.headers(), Wants::Page).await {
-            Ok(admitted) => admitted,
-            Err(denied) => return nobody(turned_away(&denied)),
+        let welcome = match reception.receive(request, Wants::Page).await {
+            Ok(welcome) => welcome,
+            Err(refusal) => return nobody(refused(refusal)),
         };
         let mut response = match (&self.files, self.page) {
             (Some(files), _) => files.respond(request).await,
             (None, Some(page)) if path == "/" => html(page),
             (None, _) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
-        if let Some(cookie) = admitted.cookie {
+        if let Some(cookie) = welcome.cookie {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
-        (response, admitted.identity)
+        (response, welcome.identity)
     }
 }
 
@@ -231,7 +224,7 @@ fn signed(mut response: Response<Body>, tls_only: bool) -> Response<Body> {
 }
 
 /// The same address by https, where there is one to name.
-fn to_https(request: &Request<Incoming>) -> Response<Body> {
+fn to_https(request: &Request<()>) -> Response<Body> {
     let host = request
         .headers()
         .get(HOST)
@@ -255,33 +248,15 @@ fn to_https(request: &Request<Incoming>) -> Response<Body> {
     }
 }
 
-fn refused(refusal: &Refusal) -> Response<Body> {
-    let mut response = text(refusal.status, refusal.text);
-    if let Some((name, value)) = &refusal.header {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
+fn refused(refusal: Refusal) -> Response<Body> {
+    let mut response = text(refusal.status, &refusal.text);
+    response.headers_mut().extend(refusal.headers);
     response
 }
 
 /// The answer to a request for a file where none are served, or to one that would change a file.
-fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    refused(&Refusal {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        text: "Method Not Allowed",
-        header: Some((ALLOW, allow)),
-    })
-}
-
-fn turned_away(denied: &Denied) -> Response<Body> {
-    let mut response = text(denied.status, denied.text);
-    if let Some((name, value)) = denied.header {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
-    }
-    response
+fn method_not_allowed(allow: &'static str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").with(ALLOW, allow)
 }
 
 /// A page of ours, which needs nothing from elsewhere.

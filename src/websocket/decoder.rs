@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::close::{Close, Violation};
 use super::frame::{self, Header, Opcode};
 use super::mask::unmask;
+use super::small;
 
 /// Where in its stream of frames a client is.
 #[derive(Debug, Default)]
@@ -74,6 +75,9 @@ impl Decoder {
         replies: &mut Vec<u8>,
     ) -> Result<bool, End> {
         if self.remaining == 0 {
+            if self.head_len == 0 && !self.in_message {
+                small::take(piece, at, payload);
+            }
             let Some(header) = self
                 .next_header(&piece[*at..], at)
                 .map_err(End::Violation)?

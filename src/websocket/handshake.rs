@@ -8,28 +8,13 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hyper::http;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
+use crate::refusal::Refusal;
+
 /// The versions that share RFC 6455's framing: drafts 07 and 08 to 12, and the RFC itself.
 const VERSIONS: [&str; 3] = ["13", "8", "7"];
 
-/// Why a request for a WebSocket is turned down.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// Its body: one sentence.
-    pub text: &'static str,
-    /// A header that the status calls for.
-    pub header: Option<(HeaderName, &'static str)>,
-}
-
-impl Refusal {
-    const fn bad(text: &'static str) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            text,
-            header: None,
-        }
-    }
+fn bad(text: &'static str) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, text)
 }
 
 /// Whether a request asks for a WebSocket: GET with `websocket` among the upgrades it names.
@@ -47,23 +32,21 @@ pub fn is_asked_for<B>(request: &Request<B>) -> bool {
 pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>, Refusal> {
     let headers = request.headers();
     if request.version() < Version::HTTP_11 {
-        return Err(Refusal::bad("WebSocket needs HTTP/1.1"));
+        return Err(bad("WebSocket needs HTTP/1.1"));
     }
     if !items(headers, &CONNECTION).any(|item| item.eq_ignore_ascii_case("upgrade")) {
-        return Err(Refusal::bad("Missing Connection: Upgrade header"));
+        return Err(bad("Missing Connection: Upgrade header"));
     }
     let Some(version) = headers.get(SEC_WEBSOCKET_VERSION) else {
-        return Err(Refusal::bad("Missing Sec-WebSocket-Version header"));
+        return Err(bad("Missing Sec-WebSocket-Version header"));
     };
     if !VERSIONS.iter().any(|known| version == known) {
-        return Err(Refusal {
-            status: StatusCode::UPGRADE_REQUIRED,
-            text: "Unsupported WebSocket version",
-            header: Some((SEC_WEBSOCKET_VERSION, "13, 8, 7")),
-        });
+        let status = StatusCode::UPGRADE_REQUIRED;
+        return Err(Refusal::new(status, "Unsupported WebSocket version")
+            .with(SEC_WEBSOCKET_VERSION, "13, 8, 7"));
     }
     let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else {
-        return Err(Refusal::bad("Missing Sec-WebSocket-Key header"));
+        return Err(bad("Missing Sec-WebSocket-Key header"));
     };
     let chosen = choose_subprotocol(headers, extra)?;
     let mut response = tungstenite_answer(key)?;
@@ -82,7 +65,7 @@ fn tungstenite_answer(key: &HeaderValue) -> Result<Response<()>, Refusal> {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     headers.insert(SEC_WEBSOCKET_KEY, key.clone());
-    create_response(&plain).map_err(|_| Refusal::bad("Invalid Sec-WebSocket-Key header"))
+    create_response(&plain).map_err(|_| bad("Invalid Sec-WebSocket-Key header"))
 }
 
 /// None offered, none chosen: noVNC offers none. `binary` is what websockify speaks, so it wins.
@@ -102,7 +85,7 @@ fn choose_subprotocol(
             return Ok(HeaderValue::from_str(name).ok());
         }
     }
-    Err(Refusal::bad("Invalid protocol selected"))
+    Err(bad("Invalid protocol selected"))
 }
 
 /// The items of a comma-separated header, over all of its lines, trimmed, empty ones left out.

@@ -1,7 +1,8 @@
 //! RFC 6455 as values: nothing here knows a socket, a clock or tokio.
 //!
 //! [`handshake`] judges a request, [`frame`] reads and writes one frame header, [`mask`] removes
-//! the client's mask, [`decoder`] turns whatever arrived into payload and events, [`close`] is why
+//! the client's mask, [`decoder`] turns whatever arrived into payload and events (by the short way
+//! of `small` where it can), [`close`] is why
 //! a session ends.
 
 pub mod close;
@@ -9,3 +10,4 @@ pub mod decoder;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+mod small;

@@ -95,6 +95,19 @@ fn a_wrong_user_name_cannot_forge_a_line() {
     );
 }
 
+#[test]
+fn libserver_opens_no_door() {
+    let bridge = Bridge::start(&[
+        "--libserver",
+        "--auth-plugin=BasicHTTPAuth",
+        "--auth-source=jane:a:b",
+        "127.0.0.1:{port}",
+        &backend::echo().to_string(),
+    ]);
+    assert_eq!(refusal(bridge.addr(), "").status, 401);
+    admitted(bridge.addr(), JANE).expect_echo("hello");
+}
+
 /// The target is not asked, and no session counted, before the password is right.
 #[test]
 fn strangers_cause_no_work() {
