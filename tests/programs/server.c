@@ -62,6 +62,8 @@ int main(int argc, char **argv)
         perror("server");
         return 1;
     }
+    puts("listening");
+    fflush(stdout);
     if (word(argv, "daemon") && fork() > 0)
         return 0;
     if (word(argv, "daemon"))

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
 
 use crate::bridge::Bridge;
@@ -107,6 +107,27 @@ impl Server {
             .filter_map(Pid::from_raw)
             .filter(has_it)
             .collect()
+    }
+
+    /// The program and its arguments, with `{port}` for the port.
+    pub(crate) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Those of them that run the program itself.
+    pub(crate) fn programs(&self) -> Vec<Pid> {
+        let runs_it = |pid: &Pid| {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).next() == Some(self.words[0].as_bytes())
+        };
+        self.processes().into_iter().filter(runs_it).collect()
+    }
+
+    /// Ends the program where the bridge does not.
+    pub(crate) fn kill(&self) {
+        for pid in self.programs() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Returns when none of its processes is left.

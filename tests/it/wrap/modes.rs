@@ -118,19 +118,7 @@ fn ignore_notices_when_the_background_ends() {
     let server = Server::new(&["daemon"]);
     let bridge = server.start(&["--wrap-mode=ignore"]);
     bridge.wait_for_line(|line| line.ends_with("goes on in the background"));
-    let daemon = server
-        .processes()
-        .into_iter()
-        .find(|pid| {
-            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            words
-                .split(|byte| *byte == 0)
-                .next()
-                .unwrap()
-                .ends_with(b"server")
-        })
-        .unwrap();
-    kill_process(daemon, Signal::KILL).unwrap();
+    server.kill();
     bridge.wait_for_line(|line| line == "nothing of server is left");
     assert_eq!(
         Ws::open(bridge.addr()).close(),
