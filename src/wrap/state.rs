@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Mode;
 use super::message::End;
@@ -84,13 +84,21 @@ impl Program {
         let deadline = Instant::now() + limits::CONNECT_TIME;
         let mut state = self.state.clone();
         loop {
-            let over = state.borrow_and_update().is_over();
-            match attempt().await {
-                Err(_) if !over && Instant::now() < deadline => {
-                    // A pause at least, also where each change of state comes with the next.
+            let now = state.borrow_and_update().clone();
+            let answer = attempt().await;
+            if answer.is_ok() || now.is_over() {
+                return answer;
+            }
+            let another_chance = async {
+                if now.is_listening() {
+                    // It may serve one client at a time, and listen again soon.
                     sleep(limits::PROGRAM_RETRY).await;
+                } else if state.changed().await.is_err() {
+                    std::future::pending::<()>().await;
                 }
-                answer => return answer,
+            };
+            if timeout_at(deadline, another_chance).await.is_err() {
+                return answer;
             }
         }
     }
@@ -101,13 +109,16 @@ impl Program {
         self.state.borrow().is_over()
     }
 
-    /// Returns when clients can be served, or will not be soon.
+    /// Returns when clients can be served, or will not be soon; never where its end is ours.
     pub async fn settled(&self) {
         let mut state = self.state.clone();
         let settled =
             state.wait_for(|it| it.is_listening() || it.is_over() || *it == State::Silent);
         // Whoever starts it again and again is not waited for.
         let _ = timeout(limits::PROGRAM_START_TIME, settled).await;
+        if self.mode == Mode::Exit && self.is_over() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Returns when we are to end because it has, with the exit status for that.

@@ -3,7 +3,6 @@
 //! It has one thread, no socket of a client, and once it has become the program's user no more
 //! rights than that. A bridge that was taken over can make it start or stop that one program.
 
-use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, stdin};
@@ -212,22 +211,19 @@ impl Supervisor {
 
     /// Takes leave of every child that has ended.
     async fn reap(&mut self) {
-        let mut events = VecDeque::new();
+        let mut main_end = None;
         let left = loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if Some(pid) == self.main => {
                     self.main = None;
-                    events.extend(end(status));
+                    main_end = end(status);
                 }
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => break true,
                 Err(_) => break false,
             }
         };
-        for end in events {
-            if !left {
-                self.look = None;
-            }
+        if let Some(end) = main_end {
             self.tell(&Event::Ended { end, left }).await;
         }
         if !left && !self.childless {

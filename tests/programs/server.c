@@ -3,6 +3,7 @@
  *   server PORT [WORD...]
  *
  * only6   listens on IPv6 addresses only
+ * dual6   listens on all addresses by one socket
  * once    serves one connection and ends
  * daemon  goes to the background first, into a session of its own
  * deaf    ignores SIGTERM
@@ -44,14 +45,15 @@ static void echo(int fd, const char *end)
 int main(int argc, char **argv)
 {
     int only6 = word(argv, "only6") != NULL, one = 1, fd;
+    int zero = 0;
     if (argc < 2)
         return 2;
     if (word(argv, "deaf"))
         signal(SIGTERM, SIG_IGN);
-    if (only6) {
+    if (only6 || word(argv, "dual6")) {
         struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons((unsigned short)atoi(argv[1]))};
         fd = socket(AF_INET6, SOCK_STREAM, 0);
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, only6 ? &one : &zero, sizeof one);
         one = bind(fd, (struct sockaddr *)&any, sizeof any);
     } else {
         struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1]))};

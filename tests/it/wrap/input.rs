@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
-use super::{Server, compiled, library};
+use super::{Server, compiled, install, install_script, library};
 use crate::bridge::Bridge;
 use crate::machine::skip;
-use crate::real::{script, succeeds};
+use crate::real::{OURS, script, succeeds};
 use crate::wire::{Frame, Ws};
 
 fn refused(command: &[&str], status: i32, parts: &[&str]) {
@@ -60,8 +60,7 @@ fn what_no_library_can_be_preloaded_into() {
         &["linked statically", ELSEWHERE],
     );
     let by_script = folder.path().join("script");
-    fs::write(&by_script, format!("#!{} 1\n", fixed.display())).unwrap();
-    fs::set_permissions(&by_script, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(&format!("#!{} 1\n", fixed.display()), &by_script);
     refused(&[by_script.to_str().unwrap()], 1, &["linked statically"]);
     let mut foreign = fs::read(compiled("server", &[])).unwrap();
     // e_machine, made into another processor's.
@@ -97,7 +96,7 @@ fn a_program_that_changes_its_rights() {
     }
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("server");
-    fs::copy(compiled("server", &[]), &program).unwrap();
+    install("755", &compiled("server", &[]), &program);
     for mode in [0o4755, 0o2755] {
         chown(&program, Some(65534), Some(65534)).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();
@@ -116,7 +115,7 @@ fn a_bridge_without_its_library() {
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("bin/websockify");
     fs::create_dir(alone.parent().unwrap()).unwrap();
-    fs::copy(crate::real::OURS, &alone).unwrap();
+    install("755", Path::new(OURS), &alone);
     let run = || {
         let output = Command::new(&alone).args(["1", "--", "true"]).output();
         let output = output.unwrap();
@@ -227,14 +226,16 @@ fn a_program_that_never_listens_there() {
 }
 
 #[test]
-fn a_program_of_ipv6_only() {
-    let test = "wrap::input::a_program_of_ipv6_only";
+fn programs_that_listen_by_ipv6() {
+    let test = "wrap::input::programs_that_listen_by_ipv6";
     if !Path::new("/proc/net/if_inet6").exists() {
         return skip(test, "no IPv6 here");
     }
-    let server = Server::new(&["only6"]);
-    let bridge = server.start(&[]);
-    Ws::open(bridge.addr()).expect_echo("here");
+    for words in ["only6", "dual6"] {
+        let server = Server::new(&[words]);
+        let bridge = server.start(&[]);
+        Ws::open(bridge.addr()).expect_echo("here");
+    }
 }
 
 #[test]

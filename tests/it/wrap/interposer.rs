@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{compiled, library};
+use super::{compiled, install, library};
 
 /// What `binds` says with these variables set.
 fn say(variables: &[(&str, &str)], words: &str) -> Vec<String> {
@@ -175,7 +175,7 @@ fn the_script_runs_a_program_with_its_port_moved() {
     std::fs::create_dir_all(&bin).unwrap();
     std::fs::create_dir_all(&lib).unwrap();
     let script = crate::real::script("../preload/rebind");
-    std::fs::copy(script, bin.join("rebind")).unwrap();
+    install("755", &script, &bin.join("rebind"));
     let binds = compiled("binds", &[]);
     let run = |words: &[&str]| {
         let output = Command::new(bin.join("rebind"))

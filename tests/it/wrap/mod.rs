@@ -49,17 +49,29 @@ pub(crate) fn compiled(name: &str, options: &[&str]) -> PathBuf {
     let words = options.concat().replace('-', "_");
     let program = folder.join(format!("{name}{words}"));
     // Two tests may want it at once: each makes its own, and the last one's stays.
-    let mine = tempfile::NamedTempFile::new_in(folder)
-        .unwrap()
-        .into_temp_path();
+    let mine = tempfile::tempdir_in(folder).unwrap();
+    let mine = mine.path().join(name);
     succeeds(
         Command::new("cc")
             .args(["-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
-            .args([mine.as_os_str(), source.as_os_str()])
+            .args([&mine, &source])
             .args(options),
     );
     fs::rename(mine, &program).unwrap();
     program
+}
+
+/// Makes a program at `to`, a copy of `from`. Another process does: what this one writes is open for
+/// writing in every child that a test forks meanwhile, and such a file cannot be executed.
+pub(crate) fn install(mode: &str, from: &Path, to: &Path) {
+    succeeds(Command::new("install").args(["-m", mode]).args([from, to]));
+}
+
+/// Makes a shell script at `to`.
+pub(crate) fn install_script(text: &str, to: &Path) {
+    let source = tempfile::NamedTempFile::new().unwrap();
+    fs::write(source.path(), text).unwrap();
+    install("755", source.path(), to);
 }
 
 /// A program that can be told from all others: the name of a folder of the test's is a word of it.
@@ -123,6 +135,14 @@ impl Server {
         self.processes().into_iter().filter(runs_it).collect()
     }
 
+    /// The process between the bridge and the program.
+    pub(crate) fn supervisor(&self, bridge: &Bridge) -> Pid {
+        let programs = self.programs();
+        let others = self.processes().into_iter();
+        let mut others = others.filter(|pid| *pid != bridge.pid() && !programs.contains(pid));
+        others.next().unwrap()
+    }
+
     /// Ends the program where the bridge does not.
     pub(crate) fn kill(&self) {
         for pid in self.programs() {
@@ -149,6 +169,18 @@ fn wait_for_end(pidfd: &OwnedFd) -> bool {
     let mut ends = [PollFd::new(pidfd, PollFlags::IN)];
     let limit = Timespec::try_from(DEADLINE).unwrap();
     poll(&mut ends, Some(&limit)).unwrap() > 0
+}
+
+/// A process's children, those included that have ended and that it has not taken leave of.
+pub(crate) fn children(of: Pid) -> Vec<i32> {
+    let listed = fs::read_dir("/proc").unwrap();
+    let pids = listed.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        after.split_whitespace().nth(1) == Some(&of.to_string())
+    })
+    .collect()
 }
 
 /// The process that the bridge says it has started last.

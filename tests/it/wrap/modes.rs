@@ -2,7 +2,7 @@
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Server, started};
+use super::{Server, children, started};
 use crate::bridge::Bridge;
 use crate::wire::{Frame, Ws};
 
@@ -118,8 +118,11 @@ fn ignore_notices_when_the_background_ends() {
     let server = Server::new(&["daemon"]);
     let bridge = server.start(&["--wrap-mode=ignore"]);
     bridge.wait_for_line(|line| line.ends_with("goes on in the background"));
+    let supervisor = server.supervisor(&bridge);
     server.kill();
     bridge.wait_for_line(|line| line == "nothing of server is left");
+    // Nor is a zombie.
+    assert_eq!(children(supervisor), []);
     assert_eq!(
         Ws::open(bridge.addr()).close(),
         "1011 The program has ended"
@@ -207,8 +210,6 @@ fn respawn_is_paced_and_told_once() {
         })
     });
     assert_eq!((slow, quick), (1, 3), "{}", bridge.stderr());
-    let began = std::time::Instant::now();
     bridge.terminate();
     assert_eq!(bridge.wait().code(), Some(0));
-    assert!(began.elapsed() < std::time::Duration::from_secs(4));
 }

@@ -3,14 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use rustix::process::getuid;
 
-use super::library;
+use super::{install_script, library};
 use crate::bridge::Bridge;
 use crate::machine::skip;
 use crate::real::{OURS, node, succeeds};
@@ -109,12 +108,10 @@ fn telnetd_under_respawn() {
     }
     let folder = tempfile::tempdir().unwrap();
     let login = folder.path().join("login");
-    fs::write(&login, "#!/bin/sh\nread name; echo \"hello $name\"\n").unwrap();
-    fs::set_permissions(&login, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script("#!/bin/sh\nread name; echo \"hello $name\"\n", &login);
     let server = folder.path().join("telnetd");
     let words = format!("exec /usr/sbin/telnetd -h -E {}", login.display());
-    fs::write(&server, format!("#!/bin/sh\n{words}\n")).unwrap();
-    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).unwrap();
+    install_script(&format!("#!/bin/sh\n{words}\n"), &server);
     let bridge = wrap(
         &["--wrap-mode=respawn"],
         &[

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getuid, kill_process};
 
-use super::{Server, library, started};
+use super::{Server, install, library, started};
 use crate::bridge::Bridge;
 use crate::machine::skip;
 use crate::process::Process;
@@ -89,12 +90,7 @@ fn whoever_tells_everybody_to_end_gets_the_same_end() {
 fn without_its_supervisor_the_bridge_ends_and_says_so() {
     let server = Server::new(&[]);
     let bridge = server.start(&["--wrap-mode=respawn"]);
-    let program = started(&bridge);
-    let others = server.processes();
-    let supervisor = others
-        .into_iter()
-        .find(|pid| ![bridge.pid(), program].contains(pid))
-        .unwrap();
+    let supervisor = server.supervisor(&bridge);
     kill_process(supervisor, Signal::KILL).unwrap();
     bridge.wait_for_line(|line| line == "the supervisor of server is gone");
     assert_eq!(bridge.wait().code(), Some(1));
@@ -221,8 +217,8 @@ fn another_user_with_groups_and_home() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let bridge = folder.path().join("websockify");
-    fs::copy(crate::real::OURS, &bridge).unwrap();
-    fs::copy(library(), folder.path().join("rebind.so")).unwrap();
+    install("755", Path::new(crate::real::OURS), &bridge);
+    install("644", library(), &folder.path().join("rebind.so"));
     let expected = Command::new("id").arg(user).output().unwrap();
     let run = |user: &str, command: &str| {
         let port = crate::bridge::free_port().to_string();
