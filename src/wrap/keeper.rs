@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use log::Level;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -172,18 +173,21 @@ impl Keeper {
     }
 
     fn hear(&mut self, event: Event) {
+        // Who is started ever more slowly was told of when that began.
+        let slow = self.pacing.is_slow();
+        let news = |level| if slow { Level::Debug } else { level };
         match event {
             Event::Started(pid) => {
                 self.pid = Pid::from_raw(pid);
-                log::info!("{} started, pid={pid}", self.name);
+                log::log!(news(Level::Info), "{} started, pid={pid}", self.name);
             }
             Event::Failed(why) => {
-                log::error!("cannot start {}: {why}", self.name);
+                log::log!(news(Level::Error), "cannot start {}: {why}", self.name);
                 // What a shell says of a program that it cannot start.
                 self.ended(End::Status(126), false);
             }
             Event::Listening => {
-                log::info!("{} listens", self.name);
+                log::log!(news(Level::Info), "{} listens", self.name);
                 self.timer = None;
                 self.state.send_modify(|state| match state {
                     State::Background { listening } => *listening = true,

@@ -20,6 +20,11 @@ pub(super) struct Pause {
 }
 
 impl Pacing {
+    /// Whether starts have to wait: then each of them is no news any more.
+    pub(super) fn is_slow(&self) -> bool {
+        self.failed > limits::RESPAWN_AT_ONCE
+    }
+
     /// Judges a run by how long it was. The first few starts come at once: a program may serve one
     /// client and end. After them, the pause doubles up to its longest.
     pub(super) fn after(&mut self, ran: Duration) -> Pause {
@@ -72,5 +77,8 @@ mod tests {
             assert_eq!(after(ran), at_once);
         }
         assert_eq!(after(5).time, limits::RESPAWN_PAUSE);
+        assert!(pacing.is_slow());
+        pacing.after(limits::RESPAWN_WELL);
+        assert!(!pacing.is_slow());
     }
 }

@@ -4,7 +4,7 @@
 //! rights than that. A bridge that was taken over can make it start or stop that one program.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, stdin};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal as Kill, WaitOptions, WaitStatus};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -147,7 +147,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    async fn serve(mut self, orders: BufReader<impl tokio::io::AsyncRead + Unpin>) {
+    async fn serve(mut self, orders: BufReader<OwnedReadHalf>) {
         let mut orders = orders.lines();
         loop {
             let next_look = self.look.map(|(at, _)| at);
@@ -201,9 +201,9 @@ impl Supervisor {
         }
         command
             .env("LD_PRELOAD", preload)
-            .env(OLD_PORT.to_string_lossy().as_ref(), &self.task.old_port)
+            .env(OsStr::from_bytes(OLD_PORT.to_bytes()), &self.task.old_port)
             .env(
-                NEW_PORT.to_string_lossy().as_ref(),
+                OsStr::from_bytes(NEW_PORT.to_bytes()),
                 self.task.new_port.to_string(),
             );
         command
