@@ -5,6 +5,7 @@
 //!
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
 //! - [`server`]: many connections, their limits, and how the program ends
+//! - [`proxies`]: who is behind a trusted proxy, in part by the [`proxy_protocol`]
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
@@ -30,6 +31,8 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod network;
+pub mod proxies;
+pub mod proxy_protocol;
 pub mod reception;
 pub mod refusal;
 pub mod relay;

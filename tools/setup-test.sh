@@ -40,6 +40,9 @@ if [ "${CI:-}" = true ]; then
     want /usr/sbin/telnetd inetutils-telnetd
     want /usr/sbin/sshd openssh-server
 fi
+# Proxies before and behind the bridge.
+want /usr/sbin/haproxy haproxy
+want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
 want openssl openssl
 want shellcheck shellcheck
@@ -59,11 +62,18 @@ if command -v dpkg-query >/dev/null; then
         ;;
     esac
 fi
+new=$missing
 install_missing 'run the tests'
 # Miri is for nightly Rusts only; without one its stage is left out.
 if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; then
     rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
 fi
+# Their packages start a server for everybody; the tests start their own.
+for name in nginx haproxy; do
+    case $new in
+    *" $name"*) [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$name" ;;
+    esac
+done
 
 # same FILE STAMP: whether what is installed is what FILE asks for now.
 same() { cmp -s "$1" "$2"; }

@@ -4,6 +4,7 @@ pub mod census;
 mod ends;
 mod hall;
 mod reload;
+pub mod turned_away;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
@@ -32,6 +34,7 @@ use census::Census;
 use ends::{Signals, Why, after, begun, empty, ended, idle};
 use hall::Hall;
 use reload::Stamp;
+use turned_away::TurnedAway;
 
 const IDLE: &str = "--idle-timeout";
 
@@ -213,14 +216,19 @@ fn context(
             files: material.files,
             page: service.target.is_none().then_some(demo::PAGE),
             tls_only: material.tls.as_ref().is_some_and(Tls::only),
+            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            frames: service.frames,
             health_path: service.health_path,
             subprotocols: service.subprotocols,
         },
+        proxies: Proxies::new(service.proxies),
+        turned_away: TurnedAway::default(),
         tls: material.tls,
         door: material.door,
         target: service.target.map_or_else(demo::start_target, Ok)?,
         target_tls: material.target_tls,
         program,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,
