@@ -73,6 +73,7 @@ int main(int argc, char **argv)
     for (;;) {
         int client = accept(fd, NULL, NULL);
         if (word(argv, "once")) {
+            close(fd); /* Or somebody else would be connected, to be reset at the end. */
             echo(client, NULL);
             return 0;
         }
