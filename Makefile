@@ -35,6 +35,7 @@ install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
 	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
 	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
 
 clean:
 	$(CARGO) clean
@@ -44,6 +45,6 @@ help:
 	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
-	@echo 'make install  copy it to PREFIX/bin and lib (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make install  copy it to PREFIX/bin and lib, and its pages to PREFIX/share/man (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

@@ -11,38 +11,49 @@
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
-//! - [`target`]: where it wants to go
+//! - [`token`]: where a token leads: a [`route`]
+//! - [`helper`]: a program that either of them asks
+//! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //! - [`wrap`]: a program of its own behind it all
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
+//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`, [`ctl`] is
+//! `websockify ctl`, [`meters`] what monitoring reads.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod helper;
 pub mod http;
+pub mod inside;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod meters;
 pub mod network;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod route;
 pub mod server;
 pub mod session;
+pub mod slow;
 pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
 pub mod tls;
+pub mod token;
+pub mod watch;
 pub mod websocket;
 pub mod wrap;
 
@@ -67,9 +78,13 @@ pub enum Done {
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(task) = wrap::supervisor::asked(&arguments) {
-        wrap::supervisor::run(task)?;
-        return Ok(Done::Served(0));
+    if let [_, first, words @ ..] = arguments.as_slice() {
+        if first == "ctl" {
+            return ctl::run(words.iter().cloned()).map(Done::Text);
+        }
+        if first == wrap::supervisor::WORD {
+            return wrap::supervisor::run(words).map(|()| Done::Served(0));
+        }
     }
     let options = match cli::parse(arguments)? {
         Asked::Print(text) => return Ok(Done::Text(text)),

@@ -46,6 +46,7 @@ want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
 want openssl openssl
 want shellcheck shellcheck
+want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
 fi

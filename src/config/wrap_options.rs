@@ -18,9 +18,10 @@ pub(super) fn wrap_options(
         return Err(Failure::usage("-- '': the name of the program is empty"));
     }
     let typed = options.typed;
-    if typed.unix_target || typed.demo {
+    if typed.unix_target || typed.tokens || typed.demo {
         return Err(Failure::usage(
-            "-- COMMAND, --unix-target and --demo exclude each other: each is a target",
+            "-- COMMAND, --unix-target, --token-plugin and --demo exclude each other: each says \
+             where to",
         ));
     }
     if typed.target {

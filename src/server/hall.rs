@@ -61,6 +61,7 @@ impl Hall {
                 let _ = context.proxies.caller(&mut socket, peer).await?;
                 refuse(socket, context.tls.is_some()).await.ok()
             };
+            context.monitor.meters.refused(full.into());
             context.turned_away.tell(&peer, full, refusing).await;
         });
     }
@@ -69,14 +70,13 @@ impl Hall {
         let counts = self.census.watch();
         let counts = counts.borrow();
         let plural = if counts.sessions == 1 { "" } else { "s" };
+        let guide = &self.context.guide;
+        let target = guide.target().map_or("", |_| "target ");
         let program = self.context.program.as_ref();
-        let program = program.map(|program| format!(", {program}"));
+        let program = program.map_or(String::new(), |program| format!(", {program}"));
         format!(
-            "{} session{plural}, {} served, target {}{}",
-            counts.sessions,
-            counts.served,
-            self.context.target,
-            program.unwrap_or_default()
+            "{} session{plural}, {} served, {target}{guide}{program}",
+            counts.sessions, counts.served
         )
     }
 

@@ -1,8 +1,11 @@
 //! Many connections: accepting them, their limits, and how the program ends.
 
 pub mod census;
+pub mod control;
 mod ends;
 mod hall;
+pub mod ledger;
+pub mod monitor;
 mod reload;
 pub mod turned_away;
 
@@ -15,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
-use crate::config::{Config, Service};
+use crate::config::{Config, Listen, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -27,12 +30,15 @@ use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::token::{self, Guide};
 use crate::wrap::{self, Program, Supervised};
 use census::Census;
 use ends::{Signals, Why, after, begun, empty, ended, idle};
 use hall::Hall;
+use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
 
@@ -44,6 +50,10 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    /// None for the demo, which brings its own target.
+    guide: Option<Guide>,
+    walls: Walls,
+    control: Option<Door>,
     stamp: Stamp,
 }
 
@@ -51,23 +61,35 @@ struct Material {
 ///
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
-pub fn run(mut config: Config) -> Result<u8, Failure> {
+pub fn run(config: Config) -> Result<u8, Failure> {
+    let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
     let watched = watched.chain(config.auth.files());
-    let material = Material {
+    let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
+    let mut material = Material {
         // Before they are read: what changes from now on is noticed.
         stamp: reload::stamp(watched),
         files: config.web.as_ref().map(Files::open).transpose()?,
         tls: config.tls.map(Tls::load).transpose()?,
         target_tls: config.target_tls.map(Client::load).transpose()?,
         door: AuthDoor::load(config.auth)?,
+        guide: config.to.map(Guide::load).transpose()?,
+        walls: Walls::default(),
+        control: None,
     };
     let doors = listener::open(config.listen)?;
+    let listen = config
+        .control
+        .map(|path| Listen::Unix { path, mode: 0o600 });
+    let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
+    let own = doors.iter().chain(&control).filter_map(Door::own).collect();
+    material.control = control.pop();
+    material.walls = Walls::new(allowed.unwrap_or_default(), own);
     // Before there are threads, and before a sandbox: the program is not to live in ours.
     let supervised = config.wrap.map(wrap::start).transpose()?;
     if let Some(supervised) = &supervised {
-        config.service.target = Some(supervised.target());
+        material.guide = Some(Guide::to(supervised.target()));
     }
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
@@ -92,22 +114,39 @@ async fn serve(
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, service.target.is_none()),
+        affordable(service.max_connections, material.guide.is_none()),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let (program, kept) = match supervised {
-        Some(supervised) => {
-            let begun = supervised.begin(drain.clone()).await;
-            let (program, kept) = begun.map_err(cannot("cannot wrap a program"))?;
-            (Some(program), Some(kept))
-        }
-        None => (None, None),
-    };
-    let context = context(service, material, drain, program.clone())?;
+    let control = material.control.take();
+    let entered = supervised.map(Supervised::enter).transpose();
+    let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
+    let context = context(
+        service,
+        material,
+        drain.clone(),
+        census.clone(),
+        program.clone(),
+    )?;
     let hall = Hall::new(census, Arc::new(context));
+    let control = match control {
+        Some(Door::Listening(socket, bound)) => {
+            Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
+        }
+        _ => None,
+    };
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
+    tokio::select! {
+        started = starting => started?,
+        () = signals.next() => return Ok(0),
+    }
+    let kept = keeper.map(|keeper| keeper.begin(drain));
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -122,20 +161,25 @@ async fn serve(
             }
         }
     }
-    log::info!("bridging to {}", hall.context.target);
+    log::info!("bridging to {}", hall.context.guide);
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
-    let mut upkeep = pin!(async {
+    let report = async {
         if let Some(program) = &program {
             notify::status(&hall.status());
             program.settled().await;
         }
         let status = hall.status();
         notify::ready(&status);
+        hall.report(status).await;
+    };
+    let mut upkeep = pin!(async {
         tokio::select! {
-            () = hall.report(status) => {}
+            () = report => {}
+            () = hall.context.guide.keep() => {}
+            () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });
@@ -202,6 +246,7 @@ async fn serve(
             () = signals.next() => log::warn!("told again: ending at once"),
         }
     }
+    tokio::join!(door.stop(), guide.stop());
     Ok(status)
 }
 
@@ -209,26 +254,35 @@ fn context(
     service: Service,
     material: Material,
     drain: Drain,
+    census: Arc<Census>,
     program: Option<Program>,
 ) -> Result<Context, Failure> {
+    let tls = material.tls.map(Arc::new);
     Ok(Context {
         site: Site {
             files: material.files,
-            page: service.target.is_none().then_some(demo::PAGE),
-            tls_only: material.tls.as_ref().is_some_and(Tls::only),
-            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            page: material.guide.is_none().then_some(demo::PAGE),
+            tls_only: tls.as_deref().is_some_and(Tls::only),
+            certificates: tls.as_deref().is_some_and(Tls::verifies),
             frames: service.frames,
             health_path: service.health_path,
+            metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::default(),
-        tls: material.tls,
+        monitor: Monitor::new(census, tls.clone()),
+        tls,
         door: material.door,
-        target: service.target.map_or_else(demo::start_target, Ok)?,
+        guide: match material.guide {
+            Some(guide) => guide,
+            None => Guide::to(demo::start_target()?),
+        },
         target_tls: material.target_tls,
         program,
         announce: service.proxy_protocol,
+        ssl_target: service.ssl_target,
+        walls: material.walls,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

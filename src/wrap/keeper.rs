@@ -40,7 +40,7 @@ impl Kept {
 
 /// Keeps one program running, or not, as its mode says.
 #[derive(Debug)]
-struct Keeper {
+pub struct Keeper {
     name: String,
     mode: Mode,
     wanted: u16,
@@ -58,12 +58,11 @@ struct Keeper {
 }
 
 impl Supervised {
-    /// Takes the supervisor into the runtime that runs this, and starts the program. Once the server
-    /// is ending, it is not started again.
+    /// Takes the supervisor into the runtime that runs this.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn begin(self, drain: Drain) -> io::Result<(Program, Kept)> {
+    pub fn enter(self) -> io::Result<(Program, Keeper)> {
         self.channel.set_nonblocking(true)?;
         let (events, orders) = UnixStream::from_std(self.channel)?.into_split();
         let mut output = JoinSet::new();
@@ -75,8 +74,7 @@ impl Supervised {
             mode: self.mode,
             state: watched,
         };
-        let (stop, stopped) = oneshot::channel();
-        let mut keeper = Keeper {
+        let keeper = Keeper {
             name: self.name,
             mode: self.mode,
             wanted: self.wanted,
@@ -91,19 +89,26 @@ impl Supervised {
             ending: false,
             _reserved: self.reserved,
         };
-        keeper.start().await;
-        let keeper = tokio::spawn(async move {
-            tokio::select! {
-                () = keeper.keep(drain) => {}
-                _ = stopped => {}
-            }
-            keeper.stop().await;
-        });
-        Ok((program, Kept { stop, keeper }))
+        Ok((program, keeper))
     }
 }
 
 impl Keeper {
+    /// Starts the program. Once the server is ending, it is not started again.
+    #[must_use]
+    pub fn begin(mut self, drain: Drain) -> Kept {
+        let (stop, stopped) = oneshot::channel();
+        let keeper = tokio::spawn(async move {
+            self.start().await;
+            tokio::select! {
+                () = self.keep(drain) => {}
+                _ = stopped => {}
+            }
+            self.stop().await;
+        });
+        Kept { stop, keeper }
+    }
+
     /// Keeps the program for as long as it is polled.
     async fn keep(&mut self, mut drain: Drain) {
         loop {

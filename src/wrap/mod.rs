@@ -30,7 +30,7 @@ mod user;
 
 use std::ffi::OsString;
 
-pub use keeper::Kept;
+pub use keeper::{Keeper, Kept};
 pub use launch::{Supervised, start};
 pub use message::End;
 pub use state::{Program, State};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -77,9 +76,9 @@ impl Program {
     ///
     /// # Errors
     /// The last attempt's.
-    pub async fn patiently<T, F>(&self, attempt: impl Fn() -> F) -> io::Result<T>
+    pub async fn patiently<T, E, F>(&self, attempt: impl Fn() -> F) -> Result<T, E>
     where
-        F: Future<Output = io::Result<T>>,
+        F: Future<Output = Result<T, E>>,
     {
         let deadline = Instant::now() + limits::CONNECT_TIME;
         let mut state = self.state.clone();

@@ -43,15 +43,6 @@ struct Task {
     command: Vec<OsString>,
 }
 
-/// Whether this command line, program name first, is a supervisor's; if so, what follows [`WORD`].
-#[must_use]
-pub fn asked(arguments: &[OsString]) -> Option<&[OsString]> {
-    match arguments {
-        [_, word, rest @ ..] if word == WORD => Some(rest),
-        _ => None,
-    }
-}
-
 /// Does as standard input, the bridge's socket, says. Returns when nothing of the program is left.
 ///
 /// # Errors

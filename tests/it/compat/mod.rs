@@ -18,6 +18,7 @@ mod http; // --web, and answers without it
 mod listen; // where the bridge listens and what it connects to
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
 mod tls; // certificates, versions, and TLS to the target
+mod tokens; // --token-plugin
 mod wrap; // -- COMMAND
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
