@@ -258,6 +258,7 @@ fn context(
     program: Option<Program>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
+    let monitor = Monitor::new(census, tls.clone());
     Ok(Context {
         site: Site {
             files: material.files,
@@ -270,8 +271,8 @@ fn context(
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
-        turned_away: TurnedAway::default(),
-        monitor: Monitor::new(census, tls.clone()),
+        turned_away: TurnedAway::new(monitor.meters.clone()),
+        monitor,
         tls,
         door: material.door,
         guide: match material.guide {
@@ -280,9 +281,9 @@ fn context(
         },
         target_tls: material.target_tls,
         program,
-        announce: service.proxy_protocol,
         ssl_target: service.ssl_target,
         walls: material.walls,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -10,12 +10,14 @@ mod options;
 mod sockets;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::{Request, StatusCode};
+use log::Level;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -27,6 +29,8 @@ pub use table::Layout;
 use crate::error::Failure;
 use crate::helper::Running;
 use crate::listener::Peer;
+use crate::log::Throttle;
+use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
@@ -44,7 +48,7 @@ pub struct Guide {
 
 #[derive(Debug)]
 enum Way {
-    One(Route),
+    One(Arc<Route>),
     Tokens(Box<Many>),
 }
 
@@ -53,6 +57,7 @@ struct Many {
     plugin: Ready,
     from: From,
     slow: Slow,
+    guessing: Throttle,
 }
 
 /// A plugin, ready to look tokens up.
@@ -67,7 +72,7 @@ enum Ready {
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The way.
-    pub route: Route,
+    pub route: Arc<Route>,
     /// The mark of its token, if it has one.
     pub token: Option<Mark>,
 }
@@ -93,6 +98,8 @@ pub enum Lost {
     NoToken,
     /// Its token stands for nothing.
     Unknown,
+    /// Too many of its network guess at once.
+    Guessing,
     /// Nobody knows: the source of tokens could not be asked.
     Unavailable,
 }
@@ -119,6 +126,7 @@ impl Guide {
                 plugin: plugin.map_err(Failure::start)?,
                 from: tokens.from,
                 slow: Slow::default(),
+                guessing: Throttle::default(),
             })),
             closes: tokens.closes,
         })
@@ -128,7 +136,7 @@ impl Guide {
     #[must_use]
     pub fn to(target: Target) -> Self {
         Self {
-            way: Way::One(Route::to(target)),
+            way: Way::One(Arc::new(Route::to(target))),
             closes: false,
         }
     }
@@ -223,6 +231,21 @@ impl Guide {
         std::future::pending::<()>().await;
     }
 
+    /// A request's path as the log may have it.
+    #[must_use]
+    pub fn shown_path<'r>(&self, request: &'r Request<()>) -> Cow<'r, str> {
+        let path = request.uri().path();
+        let has_token = matches!(&self.way, Way::Tokens(many) if many.from == From::Path);
+        if has_token {
+            let (before, _) = path
+                .trim_end_matches('/')
+                .rsplit_once('/')
+                .unwrap_or_default();
+            return format!("{before}/…").into();
+        }
+        path.into()
+    }
+
     /// Finds the way that a request asks for. A client without one has been logged when this
     /// returns.
     ///
@@ -242,33 +265,46 @@ impl Guide {
 impl Many {
     async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
         let name = self.plugin.name();
-        let lost = |lost: Lost, fault: &dyn fmt::Display| {
-            log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
+        let lost = |lost: Lost, fault: &str| {
+            let level = match lost {
+                Lost::NoToken => Level::Info,
+                Lost::Unknown | Lost::Guessing | Lost::Unavailable => Level::Warn,
+            };
+            let fault = Escaped(fault);
+            log::log!(
+                level,
+                "token failed client={peer} plugin={name} reason=\"{fault}\""
+            );
             lost
         };
         let token = self
             .from
             .token(request)
-            .ok_or_else(|| lost(Lost::NoToken, &"no token"))?;
+            .ok_or_else(|| lost(Lost::NoToken, "no token"))?;
         // As long for a right token as for a wrong one: who guesses must not learn from a quick
         // answer that it was right.
-        let turn = self.slow.turn(peer.ip(), Instant::now());
-        let turn = turn.ok_or_else(|| lost(Lost::Unavailable, &"too many guesses at once"))?;
+        let Some(turn) = self.slow.turn(peer.ip(), Instant::now()) else {
+            // Without a line for each: whoever does not wait for answers could fill the log.
+            if let Some(more) = self.guessing.pass() {
+                log::warn!("slowed client={peer}: its network guesses too much at once{more}");
+            }
+            return Err(Lost::Guessing);
+        };
         if !turn.delay.is_zero() {
             sleep(turn.delay).await;
         }
         match self.plugin.look_up(&token).await {
             Ok(Some(route)) => Ok(Found {
-                route,
+                route: Arc::new(route),
                 token: Some(Mark::of(&token)),
             }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
                 self.slow.failed(peer.ip(), "", Instant::now());
-                Err(lost(Lost::Unknown, &"unknown token"))
+                Err(lost(Lost::Unknown, "unknown token"))
             }
-            Err(fault) => Err(lost(Lost::Unavailable, &fault)),
+            Err(Fault(fault)) => Err(lost(Lost::Unavailable, &fault)),
         }
     }
 }
@@ -280,6 +316,7 @@ impl Lost {
         match self {
             Self::NoToken => "This address needs a token",
             Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Guessing => "Too many wrong tokens from your network: try again in a while",
             Self::Unavailable => "Tokens cannot be looked up at the moment",
         }
     }
@@ -290,6 +327,7 @@ impl Lost {
         match self {
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Guessing => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -324,6 +362,67 @@ impl fmt::Display for Guide {
         match &self.way {
             Way::One(route) => route.fmt(f),
             Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use hyper::Request;
+    use tokio::time::timeout;
+
+    use super::{From, Guide, Layout, Lost, Options, Plugin, Tokens};
+    use crate::limits;
+    use crate::listener::Peer;
+
+    fn guide(from: From) -> Guide {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        fs::write(&path, "vm1: h:1\n").unwrap();
+        let tokens = Tokens {
+            plugin: Plugin::Table(path, Layout::Lines),
+            from,
+            closes: false,
+            allowed: Vec::new(),
+        };
+        Guide::load(Options::Tokens(Box::new(tokens))).unwrap()
+    }
+
+    fn asking(target: &str) -> Request<()> {
+        Request::get(target).body(()).unwrap()
+    }
+
+    /// A right token costs a guesser the same time, and does not buy the next guesses.
+    #[tokio::test]
+    async fn who_guesses_waits_and_nobody_else() {
+        let guide = guide(From::Query);
+        let at = |address: &str| Peer::Tcp(format!("{address}:1").parse().unwrap());
+        let (guesser, other) = (at("192.0.2.1"), at("192.0.2.2"));
+        let (right, wrong) = (asking("/?token=vm1"), asking("/?token=vm2"));
+        for _ in 0..limits::FAILURES_FREE {
+            assert!(guide.find(&guesser, &right).await.is_ok());
+            let lost = guide.find(&guesser, &wrong).await.unwrap_err();
+            assert_eq!(lost, Lost::Unknown);
+        }
+        let soon = limits::FAILURE_DELAY - Duration::from_millis(50);
+        assert!(timeout(soon, guide.find(&guesser, &right)).await.is_err());
+        assert!(timeout(soon, guide.find(&other, &right)).await.is_ok());
+        assert!(guide.find(&guesser, &right).await.is_ok());
+    }
+
+    #[test]
+    fn a_path_that_holds_a_token_is_not_shown() {
+        for (from, path, shown) in [
+            (From::Query, "/a/vm1", "/a/vm1"),
+            (From::Path, "/a/vm1", "/a/…"),
+            (From::Path, "/a/vm1/", "/a/…"),
+            (From::Path, "/vm1", "/…"),
+            (From::Path, "/", "/…"),
+        ] {
+            assert_eq!(guide(from).shown_path(&asking(path)), shown, "{path}");
         }
     }
 }

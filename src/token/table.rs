@@ -157,14 +157,16 @@ impl Table {
         let mut watch = watch.start()?;
         loop {
             Watch::changed(&mut watch).await?;
-            watch.get_mut().follow()?;
             let table = self.clone();
-            let read = spawn_blocking(move || table.read().map(|entries| table.renew(entries)));
-            match read.await {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => log::error!("tokens stay as they were: {fault}"),
-                Err(error) => log::error!("tokens stay as they were: {error}"),
-            }
+            let look = spawn_blocking(move || {
+                let followed = watch.get_mut().follow();
+                match table.read() {
+                    Ok(entries) => table.renew(entries),
+                    Err(fault) => log::error!("tokens stay as they were: {fault}"),
+                }
+                followed.map(|()| watch)
+            });
+            watch = look.await??;
         }
     }
 }
