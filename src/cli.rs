@@ -24,6 +24,7 @@ websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
+       websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT -- COMMAND [ARGUMENT...]
        websockify --demo [SOURCE_PORT]
        websockify ctl --help";
 
@@ -32,9 +33,12 @@ Each option can also be given by its environment variable; the command line wins
 names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
 the place of SOURCE_PORT, which may be left out or not.
 
+COMMAND is a program that listens on SOURCE_PORT: its port is moved to loopback, ours takes its
+place, and it ends with us. What it says is in our log.
+
 Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
 as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option
-is wrong.";
+is wrong; COMMAND's own, or 128 and its signal's number, when COMMAND ends.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -410,6 +414,16 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub legacy_syslog: bool,
 
+    /// When COMMAND ends: end with it (exit), go on (ignore: it may have gone to the background), or
+    /// start it again (respawn)
+    #[arg(long, value_name = "MODE", env = "WEBSOCKIFY_WRAP_MODE", default_value = "exit",
+          value_parser = ["exit", "ignore", "respawn"])]
+    pub wrap_mode: String,
+
+    /// Run COMMAND as this user, with the user's groups; for root only
+    #[arg(long, value_name = "USER", env = "WEBSOCKIFY_WRAP_USER")]
+    pub wrap_user: Option<String>,
+
     /// Taken for websockify's sake, and changes nothing: there is one server here
     #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -453,11 +467,7 @@ pub struct Typed {
     pub tokens: bool,
 }
 
-/// websockify's options that this build does not have. Naming one is an error, never ignored: an
-/// administrator who asked for TLS must not get a plain port.
-const NOT_IN_THIS_BUILD: &[&str] = &["wrap-mode"];
-
-/// websockify's options that this build has: their prefixes go before ours.
+/// websockify's options: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
     "auth-plugin",
     "auth-source",
@@ -495,6 +505,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "verify-client",
     "web",
     "web-auth",
+    "wrap-mode",
 ];
 
 /// What the command line asks for.
@@ -512,7 +523,7 @@ pub enum Asked {
 /// [`Failure::Usage`] with one paragraph for whoever typed it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
     let command = without_empty_variables(Options::command());
-    let unknown_variables = unknown_variables(&command)?;
+    let unknown_variables = unknown_variables(&command);
     let arguments = expand(&command, arguments.into_iter().collect())?;
     match command
         .try_get_matches_from(arguments)
@@ -566,34 +577,20 @@ fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Variables that begin with our prefix and set no option. One that asks for an option this build
-/// does not have is an error, as the option itself is.
-fn unknown_variables(command: &Command) -> Result<Vec<String>, Failure> {
-    let mut unknown = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Some(option) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("WEBSOCKIFY_"))
-        else {
-            continue;
-        };
-        let known = command
-            .get_arguments()
-            .any(|it| it.get_env() == Some(name.as_os_str()));
-        if value.is_empty() || known {
-            continue;
-        }
-        let option = option.to_ascii_lowercase().replace('_', "-");
-        let name = name.to_string_lossy().into_owned();
-        if NOT_IN_THIS_BUILD.contains(&option.as_str()) {
-            return Err(not_in_this_build(&name));
-        }
-        unknown.push(name);
-    }
-    Ok(unknown)
+/// Variables that begin with our prefix and set no option.
+fn unknown_variables(command: &Command) -> Vec<String> {
+    let known = |name: &OsString| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|it| it.get_env() == Some(name.as_os_str()))
+    };
+    std::env::vars_os()
+        .filter(|(name, value)| !value.is_empty() && !known(name))
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("WEBSOCKIFY_"))
+        .collect()
 }
 
-/// Writes every long option out in full, and refuses those that this build does not have.
+/// Writes every long option out in full.
 fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let mut expanded = Vec::with_capacity(arguments.len());
     let mut arguments = arguments.into_iter();
@@ -632,14 +629,11 @@ fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, 
 }
 
 fn full_name(command: &Command, typed: &str) -> Result<String, Failure> {
-    let theirs = WEBSOCKIFYS_OWN.iter().chain(NOT_IN_THIS_BUILD).copied();
+    let theirs = WEBSOCKIFYS_OWN.iter().copied();
     let ours: Vec<&str> = command
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    if NOT_IN_THIS_BUILD.contains(&typed) {
-        return Err(not_in_this_build(&format!("--{typed}")));
-    }
     if ours.contains(&typed) {
         return Ok(typed.to_owned());
     }
@@ -652,7 +646,6 @@ fn full_name(command: &Command, typed: &str) -> Result<String, Failure> {
     }
     found.sort_unstable();
     match found.as_slice() {
-        [one] if NOT_IN_THIS_BUILD.contains(one) => Err(not_in_this_build(&format!("--{one}"))),
         [one] => Ok((*one).to_owned()),
         // clap says what is close to an unknown option.
         [] => Ok(typed.to_owned()),
@@ -668,10 +661,6 @@ fn takes_value(command: &Command, name: &str) -> bool {
         .get_arguments()
         .find(|argument| argument.get_long() == Some(name))
         .is_some_and(|argument| argument.get_action().takes_values())
-}
-
-fn not_in_this_build(option: &str) -> Failure {
-    Failure::usage(format!("{option} is not in this build"))
 }
 
 #[cfg(test)]

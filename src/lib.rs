@@ -18,6 +18,7 @@
 //! - [`record`]: a copy of what went through them, if asked for
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
+//! - [`wrap`]: a program of its own behind it all
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
@@ -60,6 +61,7 @@ pub mod tls;
 pub mod token;
 pub mod watch;
 pub mod websocket;
+pub mod wrap;
 
 use std::ffi::OsString;
 
@@ -68,40 +70,51 @@ use config::Config;
 use daemon::{Daemon, Role};
 use error::Failure;
 
-/// Runs the program whose command line is `arguments`. Returns when it has served, with a text to
-/// print if that was all that was asked for.
+/// What came of a run.
+#[derive(Debug)]
+pub enum Done {
+    /// This text is to be printed: it was all that was asked for.
+    Text(String),
+    /// It has served; the exit status is 0, or that of a wrapped program.
+    Served(u8),
+}
+
+/// Runs the program whose command line is `arguments`. Returns when it has served.
 ///
 /// # Errors
 /// Why nobody was served.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if let [_, first, words @ ..] = arguments.as_slice() {
         if first == "ctl" {
-            return ctl::run(words.iter().cloned()).map(Some);
+            return ctl::run(words.iter().cloned()).map(Done::Text);
+        }
+        if first == wrap::supervisor::WORD {
+            return wrap::supervisor::run(words).map(|()| Done::Served(0));
         }
     }
     let options = match cli::parse(arguments.iter().cloned())? {
-        Asked::Print(text) => return Ok(Some(text)),
+        Asked::Print(text) => return Ok(Done::Text(text)),
         Asked::Serve(options) => options,
     };
     let daemon = match options.daemon.then(Role::find) {
         None => None,
         Some(Role::Daemon(daemon)) => Some(daemon),
-        Some(Role::Between) => return daemon::leave_session(&arguments).map(|()| None),
+        Some(Role::Between) => return daemon::leave_session(&arguments).map(|()| Done::Served(0)),
         Some(Role::Starter) => {
             // What is wrong with the options is told here, by an exit status of its own.
             log::Options::new(&options)?;
             Config::new(*options, systemd::inherited::take()?)?;
-            return daemon::start(&arguments).map(|()| None);
+            return daemon::start(&arguments).map(|()| Done::Served(0));
         }
     };
     log::start(log::Options::new(&options)?)?;
     let served = serve(*options, daemon);
     log::end(served.as_ref().err());
-    served.map(|()| None)
+    served.map(Done::Served)
 }
 
-fn serve(options: Options, daemon: Option<Daemon>) -> Result<(), Failure> {
+fn serve(options: Options, daemon: Option<Daemon>) -> Result<u8, Failure> {
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");

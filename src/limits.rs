@@ -85,6 +85,9 @@ pub const LINGER_TIME: Duration = Duration::from_secs(5);
 /// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 
+/// How long after a wrapped program was ended by a signal our own may come that says the same.
+pub const TOLD_TOO: Duration = Duration::from_millis(100);
+
 /// Idle time, probe interval and number of probes of TCP keepalive: a peer whose link died in
 /// silence is noticed after two minutes.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -217,6 +220,51 @@ pub const CONTROL_CONNECTIONS: usize = 8;
 
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
+
+/// How much of a program's file is read to see whether a library can be preloaded: its headers are
+/// in the first pages.
+pub const PROGRAM_HEADERS: u64 = 64 * 1024;
+
+/// How long a wrapped program may take to listen before that is told; READY=1 waits as long. A
+/// desktop takes a few seconds.
+pub const PROGRAM_START_TIME: Duration = Duration::from_secs(10);
+
+/// Ports that are tried for a wrapped program, where each must be free for IPv4 and IPv6.
+pub const PORT_TRIES: u32 = 16;
+
+/// First and longest pause between two looks whether a wrapped program listens. A look is a few
+/// system calls.
+pub const PROGRAM_LOOK: Duration = Duration::from_millis(10);
+/// See [`PROGRAM_LOOK`].
+pub const PROGRAM_LOOK_MOST: Duration = Duration::from_millis(500);
+
+/// Pause before a client that came too early is tried again, for [`CONNECT_TIME`] in all.
+pub const PROGRAM_RETRY: Duration = Duration::from_millis(100);
+
+/// How long a wrapped program may take to end on SIGTERM before it is killed. With [`DRAIN_TIME`],
+/// which comes before it, still far from systemd's 90 s.
+pub const PROGRAM_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause between two rounds of SIGKILL, for who forked in between, and how many there are: beyond
+/// them something hangs in the kernel.
+pub const PROGRAM_KILL_AGAIN: Duration = Duration::from_millis(50);
+/// See [`PROGRAM_KILL_AGAIN`].
+pub const PROGRAM_KILLS: u32 = 100;
+
+/// Longest line of a wrapped program in our log, after escaping.
+pub const PROGRAM_LINE: usize = 1024;
+
+/// A wrapped program that ran as long as this ran well: its next start does not wait.
+pub const RESPAWN_WELL: Duration = Duration::from_secs(10);
+
+/// Starts in a row that do not wait though the runs before them were short: websockify's number.
+pub const RESPAWN_AT_ONCE: u32 = 3;
+
+/// The first pause after them; it doubles each time.
+pub const RESPAWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause: shorter than [`CONNECT_TIME`], so that a client who comes in it is served.
+pub const RESPAWN_PAUSE_MOST: Duration = Duration::from_secs(8);
 
 /// Pairs in one element of a `Forwarded` header: the standard has four, and each is compared with
 /// those before it.

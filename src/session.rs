@@ -34,6 +34,7 @@ use crate::tls::Tls;
 use crate::tls::client::Client as TargetTls;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
+use crate::wrap::Program;
 use told::told;
 
 /// What every connection shares.
@@ -53,6 +54,8 @@ pub struct Context {
     pub guide: Guide,
     /// TLS towards targets; always there where a token may ask for it.
     pub target_tls: Option<TargetTls>,
+    /// The program that the target belongs to, if it is wrapped.
+    pub program: Option<Program>,
     /// How the target is told whom a session is from.
     pub announce: Option<ProxyVersion>,
     /// Whether TLS is spoken to targets of which nothing else is said.
@@ -192,8 +195,20 @@ async fn reach(
         sleep(limits::CLOSE_TIME).await;
     };
     let began = Instant::now();
+    // A wrapped program may take more than one attempt, and each announces the client.
+    let connect = || {
+        route
+            .target
+            .connect(tls, &context.walls, announcement.clone())
+    };
+    let connecting = async {
+        match &context.program {
+            Some(program) => program.patiently(connect).await,
+            None => connect().await,
+        }
+    };
     tokio::select! {
-        reached = route.target.connect(tls, &context.walls, announcement) => match reached {
+        reached = connecting => match reached {
             Ok(target) => {
                 context.monitor.meters.reached(began.elapsed());
                 Ok(target)
@@ -204,7 +219,14 @@ async fn reach(
                     Unreached::Forbidden(_) => {
                         (Reason::TargetForbidden, Refused::ByUs(Close::FORBIDDEN))
                     }
-                    Unreached::Failed(_) => (Reason::TargetUnreachable, Refused::Unreachable),
+                    Unreached::Failed(_) => {
+                        let close = match &context.program {
+                            Some(program) if program.is_over() => Close::PROGRAM_OVER,
+                            Some(_) => Close::NOT_READY,
+                            None => Close::CONNECT_FAILED,
+                        };
+                        (Reason::TargetUnreachable, Refused::ByTarget(close))
+                    }
                 };
                 context.monitor.meters.refused(reason);
                 Err(refused)

@@ -10,6 +10,8 @@ root=$(readlink -f -- "$(dirname -- "$0")/..")
 want chromium chromium
 want Xvnc tigervnc-standalone-server
 want /usr/share/novnc/utils/novnc_proxy novnc
+want vncserver tigervnc-standalone-server
+want xauth xauth
 want xterm xterm
 want /usr/share/fonts/X11/misc xfonts-base
 want xsetroot x11-xserver-utils
@@ -28,6 +30,17 @@ want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
+# Servers to wrap, and the library that Python's websockify wraps them with.
+want nc netcat-openbsd
+want busybox busybox
+want telnet inetutils-telnet
+want ssh openssh-client
+want /usr/lib/websockify/rebind.so websockify
+if [ "${CI:-}" = true ]; then
+    # Each opens a port on the machine for good: that is for its owner to want. Tests do without.
+    want /usr/sbin/telnetd inetutils-telnetd
+    want /usr/sbin/sshd openssh-server
+fi
 # Proxies before and behind the bridge.
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
@@ -61,6 +74,10 @@ if command -v dpkg-query >/dev/null; then
 fi
 new=$missing
 install_missing 'run the tests'
+# Miri is for nightly Rusts only; without one its stage is left out.
+if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; then
+    rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
+fi
 # Their packages start a server for everybody; the tests start their own.
 for name in nginx haproxy; do
     case $new in
@@ -82,6 +99,9 @@ if ! same "$root/tools/requirements.txt" "$python/installed" ||
         --requirement "$root/tools/requirements.txt"
     cp "$root/tools/requirements.txt" "$python/installed"
 fi
+# Python's package has none, and looks for it here.
+mkdir -p "$python/lib/websockify"
+ln -sf /usr/lib/websockify/rebind.so "$python/lib/websockify/rebind.so"
 
 browser=$root/tests/browser
 if [ -e "$browser/package-lock.json" ] &&

@@ -2,6 +2,7 @@
 
 mod proxy_options;
 mod tls_options;
+mod wrap_options;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,8 +18,10 @@ use crate::systemd::inherited::Inherited;
 use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
+use crate::wrap;
 use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
+use wrap_options::wrap_options;
 
 /// Everything the server needs to know.
 #[derive(Debug)]
@@ -35,8 +38,10 @@ pub struct Config {
     pub auth: auth::Options,
     /// See [`Options::record`].
     pub record: Option<PathBuf>,
-    /// Where they go; the demo brings its own target.
+    /// Where they go; the demo and a wrapped program bring their own target.
     pub to: Option<token::Options>,
+    /// The program whose port is the target.
+    pub wrap: Option<wrap::Options>,
     /// Where the administrator asks.
     pub control: Option<PathBuf>,
     /// What they are given.
@@ -129,14 +134,11 @@ impl Config {
     /// # Errors
     /// [`Failure::Usage`] in websockify's words where it has some.
     pub fn new(mut options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
-        if !options.command.is_empty() {
-            return Err(Failure::usage(
-                "a wrapped program (-- COMMAND) is not in this build",
-            ));
-        }
         let typed = options.typed;
-        options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens);
-        let demo = options.demo;
+        let wraps = !options.command.is_empty();
+        options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens || wraps);
+        let brings_its_own = options.demo || wraps;
+        let wrap = wrap_options(&options, &inherited)?;
         let (listen, to) = where_from_and_to(&options, inherited)?;
         if options.daemon && matches!(listen, Listen::Inetd | Listen::Inherited(_)) {
             return Err(Failure::usage(
@@ -152,7 +154,8 @@ impl Config {
             record: options.record,
             listen,
             pid_file: options.pid_file,
-            to: if demo {
+            wrap,
+            to: if brings_its_own {
                 None
             } else {
                 Some(to.ok_or_else(no_target)?)
@@ -191,7 +194,9 @@ fn where_from_and_to(
 ) -> Result<(Listen, Option<token::Options>), Failure> {
     let typed = options.typed;
     let (port, target) = positionals(options, !inherited.is_empty());
-    if port.typed && (typed.inetd || typed.unix_listen)
+    // Of a wrapped program, the port is what it asks for, whatever we listen on.
+    let wraps = !options.command.is_empty();
+    if port.typed && (typed.inetd || typed.unix_listen) && !wraps
         || target.typed && (typed.unix_target || typed.tokens)
     {
         return Err(Failure::usage("Too many arguments"));
@@ -207,7 +212,11 @@ fn where_from_and_to(
             "--inetd and --unix-listen exclude each other",
         ));
     }
-    let to = where_to(options, &target)?;
+    let to = if wraps {
+        None
+    } else {
+        where_to(options, &target)?
+    };
     let listen = if inetd {
         Listen::Inetd
     } else if let Some(path) = unix_listen {
@@ -253,6 +262,7 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
         || options.target_config.is_some();
     let is_port = first.is_some_and(|text| listen_port(text).is_some());
     let is_target = elsewhere
+        && options.command.is_empty()
         && !(typed.unix_target || typed.tokens || typed.demo)
         && !(is_port && (has_target || options.demo));
     let positional = |text, typed| Positional { text, typed };
@@ -501,6 +511,16 @@ mod tests {
                 "place of a target",
             ),
             ("--inetd --target-config /f h:1", "Too many arguments"),
+            ("6080 h:1 -- vncserver :1", "Too many arguments"),
+            ("--unix-target /s 6080 -- vncserver :1", "exclude"),
+            ("--target-config /f 6080 -- vncserver :1", "exclude"),
+            ("--demo 6080 -- vncserver :1", "exclude"),
+            ("0 -- vncserver :1", "port that the program listens on"),
+            (
+                "--unix-listen /s -- vncserver :1",
+                "port that the program listens on",
+            ),
+            ("6080 --", "Too few arguments"),
             ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
             ("--demo --proxy-protocol v1", "a target that expects it"),
             (
@@ -508,7 +528,6 @@ mod tests {
                 "10.0.0.0/8 is the network",
             ),
             ("--frame-ancestors * 6080 h:1", "'*' is neither"),
-            ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -49,7 +49,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The target cannot be reached.
-    Unreachable,
+    ByTarget(Close),
     /// We do not let it, or cannot.
     ByUs(Close),
 }
@@ -153,9 +153,7 @@ impl Relay {
     pub fn refuse(client: Client, settings: Settings, why: Refused) -> Self {
         let mut relay = Self::start(client, None, settings, Arc::default());
         match why {
-            Refused::Unreachable => {
-                relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
-            }
+            Refused::ByTarget(close) => relay.begin_close(close, ClosedBy::Target, false),
             Refused::ByUs(close) => relay.begin_close(close, ClosedBy::Server, false),
         }
         relay

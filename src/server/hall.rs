@@ -11,6 +11,7 @@ use crate::listener::{Accepted, Listener};
 use crate::log::Throttle;
 use crate::session::{self, Context};
 use crate::systemd::notify;
+use crate::wrap::Program;
 
 /// What every listener shares.
 pub(super) struct Hall {
@@ -70,8 +71,10 @@ impl Hall {
         let plural = if counts.sessions == 1 { "" } else { "s" };
         let guide = &self.context.guide;
         let target = guide.target().map_or("", |_| "target ");
+        let program = self.context.program.as_ref();
+        let program = program.map_or(String::new(), |program| format!(", {program}"));
         format!(
-            "{} session{plural}, {} served, {target}{guide}",
+            "{} session{plural}, {} served, {target}{guide}{program}",
             counts.sessions, counts.served
         )
     }
@@ -79,15 +82,26 @@ impl Hall {
     /// Keeps the manager's status line current, a little behind; it was `told` one already.
     pub(super) async fn report(&self, mut told: String) {
         let mut counts = self.census.watch();
+        let mut program = self.context.program.clone();
         loop {
             let now = self.status();
             if now != told {
                 notify::status(&now);
                 told = now;
                 sleep(limits::STATUS_INTERVAL).await;
-            } else if counts.changed().await.is_err() {
-                return;
+                continue;
+            }
+            tokio::select! {
+                changed = counts.changed() => if changed.is_err() { return },
+                () = changed(program.as_mut()) => {}
             }
         }
+    }
+}
+
+async fn changed(program: Option<&mut Program>) {
+    match program {
+        Some(program) => program.changed().await,
+        None => std::future::pending().await,
     }
 }

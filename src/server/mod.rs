@@ -37,12 +37,15 @@ use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
 use crate::token::{self, Guide};
+use crate::wrap::{self, Program, Supervised};
 use census::Census;
-use ends::{Signals, after, begun, empty, idle};
+use ends::{Signals, Why, after, begun, empty, ended, idle};
 use hall::Hall;
 use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
+
+const IDLE: &str = "--idle-timeout";
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -61,8 +64,8 @@ struct Material {
 /// Opens everything that the configuration names, then serves until told to end.
 ///
 /// # Errors
-/// [`Failure::Start`]; after READY=1 nothing is an error any more.
-pub fn run(config: Config, daemon: Option<Daemon>) -> Result<(), Failure> {
+/// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
+pub fn run(config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
     let allowed = config.to.as_ref().map(token::Options::allowed);
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
@@ -89,6 +92,11 @@ pub fn run(config: Config, daemon: Option<Daemon>) -> Result<(), Failure> {
     material.control = control.pop();
     material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    // Before there are threads, and before a sandbox: the program is not to live in ours.
+    let supervised = config.wrap.map(wrap::start).transpose()?;
+    if let Some(supervised) = &supervised {
+        material.guide = Some(Guide::to(supervised.target()));
+    }
     crate::log::deliver();
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
@@ -96,7 +104,8 @@ pub fn run(config: Config, daemon: Option<Daemon>) -> Result<(), Failure> {
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let served = runtime.block_on(serve(config.service, doors, material, daemon));
+    let serving = serve(config.service, doors, material, supervised, daemon);
+    let served = runtime.block_on(serving);
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
@@ -106,8 +115,9 @@ async fn serve(
     service: Service,
     doors: Vec<Door>,
     mut material: Material,
+    supervised: Option<Supervised>,
     daemon: Option<Daemon>,
-) -> Result<(), Failure> {
+) -> Result<u8, Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
@@ -124,7 +134,15 @@ async fn serve(
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let control = material.control.take();
-    let context = context(service, material, drain, census.clone())?;
+    let entered = supervised.map(Supervised::enter).transpose();
+    let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
+    let context = context(
+        service,
+        material,
+        drain.clone(),
+        census.clone(),
+        program.clone(),
+    )?;
     let hall = Hall::new(census, Arc::new(context));
     let control = match control {
         Some(Door::Listening(socket, bound)) => {
@@ -139,8 +157,9 @@ async fn serve(
     };
     tokio::select! {
         started = starting => started?,
-        () = signals.next() => return Ok(()),
+        () = signals.next() => return Ok(0),
     }
+    let kept = keeper.map(|keeper| keeper.begin(drain));
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -156,16 +175,26 @@ async fn serve(
         }
     }
     log::info!("bridging to {}", hall.context.guide);
-    let status = hall.status();
-    notify::ready(&status);
-    daemon.map_or(Ok(()), Daemon::ready)?;
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
+    let report = async {
+        if let Some(program) = &program {
+            notify::status(&hall.status());
+            program.settled().await;
+        }
+        let status = hall.status();
+        notify::ready(&status);
+        if let Err(failure) = daemon.map_or(Ok(()), Daemon::ready) {
+            // Who started it has left, so nobody wants it.
+            return log::error!("{failure}");
+        }
+        hall.report(status).await;
+    };
     let mut upkeep = pin!(async {
         tokio::select! {
-            () = hall.report(status) => {}
+            () = report => {}
             () = hall.context.guide.keep() => {}
             () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
@@ -177,46 +206,68 @@ async fn serve(
             doorkeepers.spawn(hall.clone().keep(listener.clone()));
         }
         let why = tokio::select! {
-            () = &mut time_is_up => Some("--timeout"),
-            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-            () = begun(once, counts.clone()) => Some("--run-once"),
-            () = empty(only_one, counts.clone()) => Some("--inetd"),
-            () = signals.next() => None,
-            () = &mut upkeep => None,
+            () = &mut time_is_up => Why::Option("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Why::Option(IDLE),
+            () = begun(once, counts.clone()) => Why::Option("--run-once"),
+            () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
+            status = ended(program.as_ref()) => Why::Program(status),
+            () = signals.next() => Why::Told,
+            () = &mut upkeep => Why::Told,
         };
         // First nobody new, then the farewell: who comes now finds the next server, or none.
         doorkeepers.shutdown().await;
         // Whoever came in the moment of an idle exit is served as if it had not been.
-        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+        if !matches!(why, Why::Option(IDLE)) || counts.borrow().connections == 0 {
             break why;
         }
     };
     drop(listeners);
-    if let Some(option) = why {
-        hall.census.close();
-        log::info!("ending by {option}");
-        tokio::select! {
-            _ = counts.wait_for(|counts| counts.sessions == 0) => {}
-            () = signals.next() => {}
-            () = &mut upkeep => {}
+    let mut status = 0;
+    match why {
+        Why::Option(option) => {
+            hall.census.close();
+            log::info!("ending by {option}");
+            tokio::select! {
+                _ = counts.wait_for(|counts| counts.sessions == 0) => {}
+                () = signals.next() => {}
+                () = &mut upkeep => {}
+            }
         }
+        // Who ends a service tells all of its processes in the same moment: then it is no failure
+        // that the program ended by that.
+        Why::Program(ended) => {
+            let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
+            status = if told { 0 } else { ended };
+        }
+        Why::Told => {}
     }
     notify::stopping("closing sessions");
     drainer.tell();
-    tokio::select! {
+    let kept = tokio::select! {
         left = timeout(limits::DRAIN_TIME, counts.wait_for(|counts| counts.connections == 0)) => {
             if left.is_err() {
                 let left = hall.census.watch().borrow().connections;
                 log::warn!("ending with {left} connections left");
             }
+            kept
         }
-        () = signals.next() => log::warn!("told twice: ending at once"),
+        () = signals.next() => {
+            log::warn!("told twice: ending at once");
+            // Its supervisor ends it without us.
+            None
+        }
+    };
+    if let Some(kept) = kept {
+        tokio::select! {
+            () = kept.stop() => {}
+            () = signals.next() => log::warn!("told again: ending at once"),
+        }
     }
     tokio::join!(door.stop(), guide.stop());
     if let Some(recorder) = &hall.context.recorder {
         recorder.finish().await;
     }
-    Ok(())
+    Ok(status)
 }
 
 fn context(
@@ -224,6 +275,7 @@ fn context(
     material: Material,
     drain: Drain,
     census: Arc<Census>,
+    program: Option<Program>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
     let monitor = Monitor::new(census, tls.clone());
@@ -249,6 +301,7 @@ fn context(
             None => Guide::to(demo::start_target()?),
         },
         target_tls: material.target_tls,
+        program,
         ssl_target: service.ssl_target,
         walls: material.walls,
         announce: service.proxy_protocol,

@@ -30,6 +30,10 @@ impl Close {
     pub const SHUTDOWN: Self = Self::new(1001, "Server shutting down");
     /// No address of the target answered.
     pub const CONNECT_FAILED: Self = Self::new(1011, "Failed to connect to downstream server");
+    /// The wrapped program does not listen yet.
+    pub const NOT_READY: Self = Self::new(1011, "The program is not ready yet: try again");
+    /// The wrapped program has ended.
+    pub const PROGRAM_OVER: Self = Self::new(1011, "The program has ended");
     /// The connection to the target broke before its end of file.
     pub const TARGET_LOST: Self = Self::new(1011, "Target connection lost");
     /// The target may not be reached.

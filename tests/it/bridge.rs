@@ -107,6 +107,11 @@ impl Bridge {
         Self::start_with(args, |command| under(wrapper, command))
     }
 
+    /// Like [`Bridge::spawn`], by way of another program that ends in becoming it.
+    pub(crate) fn spawn_under(wrapper: &[&str], args: &[&str]) -> Self {
+        Self::spawn_with(args, |command| under(wrapper, command))
+    }
+
     /// Starts a bridge that is not expected to become ready, such as one with wrong options.
     pub(crate) fn spawn(args: &[&str]) -> Self {
         Self::spawn_with(args, |command| command)
@@ -152,11 +157,15 @@ impl Deref for Bridge {
     }
 }
 
-/// Makes `command` one that runs by way of another program, which ends in becoming it.
+/// Makes `command` one that runs by way of another program, which ends in becoming it; of none,
+/// where there is no `wrapper`.
 pub(crate) fn under<'c>(wrapper: &[&str], command: &'c mut Command) -> &'c mut Command {
-    let inner = std::mem::replace(command, Command::new(wrapper[0]));
+    let [program, words @ ..] = wrapper else {
+        return command;
+    };
+    let inner = std::mem::replace(command, Command::new(program));
     command
-        .args(&wrapper[1..])
+        .args(words)
         .arg(inner.get_program())
         .args(inner.get_args())
         .stdin(Stdio::null());

@@ -40,3 +40,4 @@ mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
+mod wrap; // a program behind the bridge, and what is preloaded into it

@@ -144,24 +144,6 @@ fn options_without_effect() {
     }
 }
 
-/// What a build leaves out it refuses.
-#[test]
-fn not_in_this_build() {
-    for option in ["--wrap-mode=ignore"] {
-        let bridge = Bridge::spawn(&[option]);
-        assert_eq!(bridge.wait().code(), Some(2), "{option}");
-        let stderr = bridge.stderr();
-        let unknown = stderr.contains("no such option") || stderr.contains("unexpected argument");
-        assert!(!unknown, "{option}: {stderr}");
-        let refused = stderr.contains("is not in this build");
-        assert_eq!(
-            refused,
-            differs("not-in-this-build", false, true),
-            "{option}: {stderr}"
-        );
-    }
-}
-
 /// Help is asked for, so it goes to standard output.
 #[test]
 fn help() {

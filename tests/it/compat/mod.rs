@@ -23,6 +23,7 @@ mod sessions; // --run-once, --timeout, --heartbeat, --traffic
 mod tls; // certificates, versions, and TLS to the target
 mod token_sources; // --token-plugin, by a network or a signature
 mod tokens; // --token-plugin, by files
+mod wrap; // -- COMMAND
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
 
