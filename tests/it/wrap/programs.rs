@@ -108,7 +108,9 @@ fn telnetd_under_respawn() {
     }
     let folder = tempfile::tempdir().unwrap();
     let login = folder.path().join("login");
-    install_script("#!/bin/sh\nread name; echo \"hello $name\"\n", &login);
+    // What is typed before a terminal is ready is flushed, and so is what is said at its end.
+    let talk = "printf 'name? '; read name; echo \"hello $name\"; read end";
+    install_script(&format!("#!/bin/sh\n{talk}\n"), &login);
     let server = folder.path().join("telnetd");
     let words = format!("exec /usr/sbin/telnetd -h -E {}", login.display());
     install_script(&format!("#!/bin/sh\n{words}\n"), &server);
@@ -135,11 +137,17 @@ fn telnetd_under_respawn() {
             .unwrap();
         let mut input = client.stdin.take().unwrap();
         let mut output = client.stdout.take().unwrap();
-        input.write_all(format!("{name}\n").as_bytes()).unwrap();
-        let mut said = String::new();
-        output.read_to_string(&mut said).unwrap();
+        let mut said = Vec::new();
+        for (prompt, answer) in [("name? ", name), (&format!("hello {name}"), "")] {
+            while !String::from_utf8_lossy(&said).contains(prompt) {
+                let mut byte = [0];
+                let read = output.read(&mut byte).unwrap();
+                assert!(read > 0, "{}", String::from_utf8_lossy(&said));
+                said.push(byte[0]);
+            }
+            input.write_all(format!("{answer}\n").as_bytes()).unwrap();
+        }
         client.wait().unwrap();
-        assert!(said.contains(&format!("hello {name}")), "{said}");
     }
 }
 
