@@ -196,44 +196,24 @@ pub struct Options {
     pub ssl_target: bool,
 
     /// Authorities of the target's certificate, in PEM; the system's unless given
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEBSOCKIFY_SSL_TARGET_CAFILE",
-        requires = "ssl_target"
-    )]
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_SSL_TARGET_CAFILE")]
     pub ssl_target_cafile: Option<PathBuf>,
 
     /// Name that the target's certificate must be for; its host unless given
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "WEBSOCKIFY_SSL_TARGET_NAME",
-        requires = "ssl_target"
-    )]
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_SSL_TARGET_NAME")]
     pub ssl_target_name: Option<String>,
 
     /// Certificate to show to the target
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEBSOCKIFY_SSL_TARGET_CERT",
-        requires = "ssl_target"
-    )]
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_SSL_TARGET_CERT")]
     pub ssl_target_cert: Option<PathBuf>,
 
     /// Key of --ssl-target-cert, if it is not in the same file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEBSOCKIFY_SSL_TARGET_KEY",
-        requires = "ssl_target_cert"
-    )]
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_SSL_TARGET_KEY")]
     pub ssl_target_key: Option<PathBuf>,
 
     /// Accept any certificate of the target: whoever is in between can read and change everything
     #[arg(long, env = "WEBSOCKIFY_SSL_TARGET_INSECURE", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new(), requires = "ssl_target")]
+          value_parser = BoolishValueParser::new())]
     pub ssl_target_insecure: bool,
 
     /// Serve the files beneath DIR on the same port

@@ -504,6 +504,12 @@ mod tests {
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
             ("--daemon --inetd h:1", "--daemon"),
+            ("--ssl-target-insecure 6080 h:1", "needs --ssl-target"),
+            ("--ssl-target-cafile /f 6080 h:1", "needs --ssl-target"),
+            (
+                "--ssl-target --ssl-target-key /f 6080 h:1",
+                "needs --ssl-target-cert",
+            ),
             ("--demo --target-config /f 6080", "own target"),
             ("--target-config /f 6080 h:1", "Too many arguments"),
             (

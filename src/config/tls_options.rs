@@ -65,9 +65,24 @@ pub(super) fn target_tls_options(
     options: &Options,
     to: Option<&token::Options>,
 ) -> Result<Option<client::Options>, Failure> {
+    if options.ssl_target_key.is_some() && options.ssl_target_cert.is_none() {
+        return Err(Failure::usage(
+            "--ssl-target-key needs --ssl-target-cert: a key alone shows nothing",
+        ));
+    }
     // What a token stands for may be a target with TLS.
     if !options.ssl_target && !matches!(to, Some(token::Options::Tokens(_))) {
-        return Ok(None);
+        // Not by the parser's own means: to it, a variable that says 0 is given.
+        let given = [
+            (options.ssl_target_cafile.is_some(), "--ssl-target-cafile"),
+            (options.ssl_target_name.is_some(), "--ssl-target-name"),
+            (options.ssl_target_cert.is_some(), "--ssl-target-cert"),
+            (options.ssl_target_insecure, "--ssl-target-insecure"),
+        ];
+        return match given.iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(Failure::usage(format!("{option} needs --ssl-target"))),
+            None => Ok(None),
+        };
     }
     if matches!(to, Some(token::Options::Target(Target::Unix(_))))
         && options.ssl_target_name.is_none()

@@ -66,6 +66,7 @@ fn a_typed_target_of_either_kind_wins_over_the_environment() {
         ("127.0.0.1:{port}", "TARGET=a:1", "a:1"),
         ("127.0.0.1:{port}", "UNIX_TARGET=/s", "unix:/s"),
         ("127.0.0.1:{port} b:2", "UNIX_LISTEN={folder}/s", "b:2"),
+        ("127.0.0.1:{port} b:2", "SSL_TARGET_INSECURE=0", "b:2"),
     ] {
         expect(args, variables, false, target, true);
     }
