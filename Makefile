@@ -9,6 +9,8 @@ CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
+UNITS := websockify@.socket websockify@.service websockify.target
+LIB = $(DESTDIR)$(PREFIX)/lib
 SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
 
 .PHONY: build demo test check install clean help
@@ -32,6 +34,13 @@ check:
 
 install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
+	install -d $(DESTDIR)/etc/websockify $(LIB)/systemd/system $(LIB)/systemd/system-generators
+	for unit in $(UNITS); do \
+		sed 's|/usr/bin/websockify|$(PREFIX)/bin/websockify|' systemd/$$unit >$(LIB)/systemd/system/$$unit && \
+		chmod 644 $(LIB)/systemd/system/$$unit || exit 1; \
+	done
+	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
+	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
 
 clean:
 	$(CARGO) clean

@@ -278,6 +278,20 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub demo: bool,
 
+    /// Judge the command line and all files that it names, say so and exit; nothing is opened to
+    /// clients
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// Judge /etc/websockify/NAME.conf and all files that it names, as websockify@NAME.socket does
+    /// before it listens
+    #[arg(long, value_name = "NAME")]
+    pub check_instance: Option<String>,
+
+    /// Copy renewed keys to where websockify@NAME.service finds them
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub refresh_credentials: Option<String>,
+
     /// Program to wrap
     #[arg(last = true, hide = true)]
     pub command: Vec<OsString>,

@@ -16,7 +16,8 @@
 //! - [`log`](mod@log): the record that the session leaves
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`.
+//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`. [`instance`] is
+//! what works around us under systemd.
 
 pub mod auth;
 pub mod cli;
@@ -25,6 +26,7 @@ pub mod demo;
 pub mod drain;
 pub mod error;
 pub mod http;
+pub mod instance;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -42,6 +44,7 @@ pub mod tls;
 pub mod websocket;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use cli::Asked;
 use config::Config;
@@ -53,6 +56,14 @@ use error::Failure;
 /// # Errors
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.peek().is_some_and(is_generator) {
+        // Second: the directory for units that win over vendors' and lose against /etc's.
+        if let Some(units) = arguments.nth(1) {
+            instance::generator::generate(Path::new(&units));
+        }
+        return Ok(None);
+    }
     let options = match cli::parse(arguments)? {
         Asked::Print(text) => return Ok(Some(text)),
         Asked::Serve(options) => options,
@@ -65,8 +76,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
     if options.libserver {
         ::log::info!("--libserver changes nothing here; it may be left out");
     }
+    if let Some(name) = &options.refresh_credentials {
+        return instance::refresh::refresh(name).map(|()| None);
+    }
+    if let Some(name) = &options.check_instance {
+        return instance::check::check(name).map(|()| None);
+    }
+    if options.check_config {
+        return server::check(Config::new(*options, Vec::new())?).map(Some);
+    }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
     server::run(Config::new(*options, inherited)?)?;
     Ok(None)
+}
+
+/// One program, two names: the manager calls generators by theirs.
+fn is_generator(program: &OsString) -> bool {
+    Path::new(program).file_name() == Some("websockify-generator".as_ref())
 }

@@ -177,3 +177,13 @@ pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
+
+/// Size of an instance's file: more than all options at their longest, and nothing that would hold
+/// up the boot, during which it is read.
+pub const INSTANCE_FILE: u64 = 64 * 1024;
+
+/// Instances that the generator looks at.
+pub const INSTANCES: usize = 4096;
+
+/// Size of a credential; systemd's own bound.
+pub const CREDENTIAL_FILE: u64 = 1024 * 1024;

@@ -15,6 +15,7 @@ use crate::config::Listen;
 use crate::error::Failure;
 use crate::limits;
 use crate::stream::Socket as Connected;
+use crate::target::Target;
 
 /// A socket from before there is a runtime.
 #[derive(Debug)]
@@ -67,6 +68,32 @@ pub fn open(listen: Listen) -> Result<Vec<Door>, Failure> {
             .map(|inherited| Door::Listening(inherited.socket.into(), None))
             .collect()),
     }
+}
+
+/// Whether who connects to `target` would come back to us, listening as `listen` says. Names are
+/// looked up only where the ports are the same.
+#[must_use]
+pub fn is_ours(listen: &Listen, target: &Target) -> bool {
+    match (listen, target) {
+        (Listen::Unix { path, .. }, Target::Unix(target)) => path == target,
+        (Listen::Tcp { host, port, .. }, Target::Tcp { host: to, port: at }) if port == at => {
+            let targets = resolve(to, *at).unwrap_or_default();
+            let here = resolve(host, *port).unwrap_or_default();
+            targets.iter().any(|target| {
+                let everywhere = host.is_empty() || here.iter().any(|it| it.ip().is_unspecified());
+                here.contains(target) || everywhere && is_local(target)
+            })
+        }
+        _ => false,
+    }
+}
+
+/// Whether an address is one of this machine: nobody can bind to another's.
+fn is_local(address: &SocketAddr) -> bool {
+    let any_port = SocketAddr::new(address.ip(), 0);
+    Socket::new(Domain::for_address(any_port), Type::STREAM, None)
+        .and_then(|socket| socket.bind(&any_port.into()))
+        .is_ok()
 }
 
 /// Options that every relayed TCP socket wants. A listener hands them to what it accepts, so that

@@ -28,7 +28,10 @@ want node nodejs
 want npm npm
 want systemd-socket-activate systemd
 want fail2ban-regex fail2ban
-want openssl openssl
+# Debian 12 and 13, booted in containers.
+want mmdebstrap mmdebstrap
+want systemd-nspawn systemd-container
+want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 want shellcheck shellcheck
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"

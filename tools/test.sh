@@ -51,6 +51,7 @@ stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
+stage 'in a booted systemd' tests/systemd/run
 
 echo
 cat "$stages"

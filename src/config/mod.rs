@@ -2,6 +2,7 @@
 
 mod tls_options;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,6 +80,19 @@ pub enum Listen {
     Inetd,
     /// The service manager's sockets.
     Inherited(Vec<Inherited>),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, .. } if host.is_empty() => write!(f, "port {port}"),
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Self::Inetd => f.write_str("standard input"),
+            Self::Inherited(_) => f.write_str("inherited sockets"),
+        }
+    }
 }
 
 /// The files to serve.

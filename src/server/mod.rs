@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::auth::Door as AuthDoor;
-use crate::config::{Config, Service};
+use crate::auth::{self, Door as AuthDoor};
+use crate::config::{Config, Service, Web};
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -46,17 +46,12 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
-    let watched = config.tls.iter().flat_map(tls::Options::files);
-    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
-    let watched = watched.chain(config.auth.files());
-    let material = Material {
-        // Before they are read: what changes from now on is noticed.
-        stamp: reload::stamp(watched),
-        files: config.web.as_ref().map(Files::open).transpose()?,
-        tls: config.tls.map(Tls::load).transpose()?,
-        target_tls: config.target_tls.map(Client::load).transpose()?,
-        door: AuthDoor::load(config.auth)?,
-    };
+    let material = Material::load(
+        config.web.as_ref(),
+        config.tls,
+        config.target_tls,
+        config.auth,
+    )?;
     let doors = listener::open(config.listen)?;
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
@@ -68,6 +63,53 @@ pub fn run(config: Config) -> Result<(), Failure> {
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
+}
+
+/// Judges all that [`run`] would before it opens a door. Returns a sentence for who asked.
+///
+/// # Errors
+/// Those of [`run`], and a target that is our own port.
+pub fn check(config: Config) -> Result<String, Failure> {
+    Material::load(
+        config.web.as_ref(),
+        config.tls,
+        config.target_tls,
+        config.auth,
+    )?;
+    let Some(target) = config.service.target else {
+        return Ok("the configuration is good\n".to_owned());
+    };
+    if listener::is_ours(&config.listen, &target) {
+        return Err(Failure::start(format!(
+            "the target {target} is where we listen ourselves: clients would reach us again; \
+             listen on another port or on one address only"
+        )));
+    }
+    Ok(format!(
+        "the configuration is good: {} to {target}\n",
+        config.listen
+    ))
+}
+
+impl Material {
+    fn load(
+        web: Option<&Web>,
+        tls: Option<tls::Options>,
+        target_tls: Option<client::Options>,
+        auth: auth::Options,
+    ) -> Result<Self, Failure> {
+        let watched = tls.iter().flat_map(tls::Options::files);
+        let watched = watched.chain(target_tls.iter().flat_map(client::Options::files));
+        let watched = watched.chain(auth.files());
+        Ok(Self {
+            // Before they are read: what changes from now on is noticed.
+            stamp: reload::stamp(watched),
+            files: web.map(Files::open).transpose()?,
+            tls: tls.map(Tls::load).transpose()?,
+            target_tls: target_tls.map(Client::load).transpose()?,
+            door: AuthDoor::load(auth)?,
+        })
+    }
 }
 
 async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {

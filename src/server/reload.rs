@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::limits;
 use crate::session::Context;
-use crate::systemd::notify;
+use crate::systemd::{credentials, notify};
 use crate::tls::Tls;
 use crate::tls::client::Client;
 
@@ -88,7 +88,7 @@ async fn stamp_of(context: &Arc<Context>) -> Stamp {
 /// The state of these files; blocks.
 pub(super) fn stamp(files: impl Iterator<Item = PathBuf>) -> Stamp {
     let state = |path: &PathBuf| {
-        let found = fs::metadata(path).ok()?;
+        let found = fs::metadata(credentials::located(path)).ok()?;
         Some((
             found.dev(),
             found.ino(),

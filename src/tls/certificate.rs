@@ -12,6 +12,7 @@ use openssl::x509::{X509, X509Ref};
 
 use super::Options;
 use crate::limits;
+use crate::systemd::credentials;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug)]
@@ -139,7 +140,7 @@ impl Password {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => {
-                let text = fs::read_to_string(path)
+                let text = fs::read_to_string(credentials::located(path))
                     .map_err(|error| format!("--key-password-file {}: {error}", path.display()))?;
                 Ok(text.lines().next().unwrap_or_default().to_owned())
             }
@@ -246,7 +247,8 @@ pub fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, St
 
 /// Reads a file that an option names.
 pub(super) fn read(path: &Path, option: &str) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{option} {}: {error}", path.display()))
+    fs::read(credentials::located(path))
+        .map_err(|error| format!("{option} {}: {error}", path.display()))
 }
 
 /// The host names of a certificate: its DNS names, or its common names where it has none.
