@@ -26,7 +26,8 @@ names another kind of target or socket. A service manager that passes sockets (L
 the place of SOURCE_PORT, which may be left out or not.
 
 Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
-1 when the start fails (port taken, no such directory, …); 2 when an option is wrong.";
+1 when the start fails (port taken, no such directory, …); 2 when an option is wrong;
+77 when --sandbox=enforce cannot be held.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -277,6 +278,12 @@ pub struct Options {
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
     pub demo: bool,
+
+    /// Files, ports and processes out of reach, by the kernel: enforce does not start without, try takes
+    /// what there is, off is for debuggers
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_SANDBOX", default_value = "try",
+          value_parser = ["enforce", "try", "off"])]
+    pub sandbox: String,
 
     /// Judge the command line and all files that it names, say so and exit; nothing is opened to
     /// clients

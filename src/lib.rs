@@ -4,6 +4,7 @@
 //! one function, and is the only module that names two stages: read it first.
 //!
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
+//! - [`sandbox`]: what we give up before the first of them
 //! - [`server`]: many connections, their limits, and how the program ends
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
@@ -34,6 +35,7 @@ pub mod network;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod sandbox;
 pub mod server;
 pub mod session;
 pub mod sniff;

@@ -123,6 +123,10 @@ pub const LISTING_ENTRIES: usize = 10_000;
 /// Longest text from a peer in one log record, after escaping.
 pub const LOGGED_TEXT: usize = 256;
 
+/// Time that is asked of the manager again and again while sessions are being closed: a process that
+/// is stuck meanwhile is killed after it, and one that works is not.
+pub const STOP_EXTENSION: Duration = Duration::from_secs(5);
+
 /// The status line that systemctl shows is renewed at most this often.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -10,6 +10,7 @@ use crate::auth;
 use crate::cli::Options;
 use crate::error::Failure;
 use crate::limits;
+use crate::sandbox;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, parse_port, split_host_port};
 use crate::tls::{self, client};
@@ -28,6 +29,8 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// What is given up before they come.
+    pub sandbox: sandbox::Wanted,
     /// What they are given.
     pub service: Service,
 }
@@ -133,6 +136,11 @@ impl Config {
             target_tls: target_tls_options(&options, target.as_ref())?,
             auth: auth::Options::new(&options)?,
             listen,
+            sandbox: match options.sandbox.as_str() {
+                "enforce" => sandbox::Wanted::Enforce,
+                "off" => sandbox::Wanted::Off,
+                _ => sandbox::Wanted::Try,
+            },
             web: options.web.map(|root| Web {
                 root,
                 listing: !options.file_only,
@@ -363,7 +371,7 @@ mod tests {
             Ok(Asked::Serve(options)) => {
                 Config::new(*options, Vec::new()).map_err(|failure| match failure {
                     Failure::Usage(text) => text,
-                    Failure::Start(text) => panic!("{text} is no usage error"),
+                    other => panic!("{other} is no usage error"),
                 })
             }
             other => panic!("{other:?}"),

@@ -2,12 +2,17 @@
 //! before a reload.
 
 use std::env;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::MemfdFlags;
+
 use super::listening::Listening;
-use super::{FOLDER, HANDED_OVER, Instance};
+use super::{FOLDER, HANDED_OVER, Instance, refresh};
 use crate::error::Failure;
 use crate::systemd::credentials;
 
@@ -20,6 +25,9 @@ const OPENED: &[&str] = &[
     "WEBSOCKIFY_WEB",
     "WEBSOCKIFY_AUTH_SOURCE",
 ];
+
+/// The variables whose meaning the socket unit has taken.
+const LISTENING: &[&str] = &["WEBSOCKIFY_LISTEN", "WEBSOCKIFY_UNIX_LISTEN"];
 
 /// What says where sessions go.
 const TARGETS: &[&str] = &[
@@ -39,24 +47,37 @@ pub fn check(name: &str) -> Result<(), Failure> {
     let listening = Listening::of(&instance)?;
     instance.has_target()?;
     instance.can_be_read()?;
-    let us =
-        env::current_exe().map_err(|error| Failure::start(format!("cannot check: {error}")))?;
-    let mut command = Command::new(us);
-    let variables = instance.variables.iter();
-    command.arg("--check-config").env_clear().envs(
-        // The last one counts, also where it is empty.
-        variables
-            .filter(|(key, _)| {
-                !["WEBSOCKIFY_LISTEN", "WEBSOCKIFY_UNIX_LISTEN"].contains(&key.as_str())
-            })
-            .map(|(key, value)| (key, value)),
-    );
+    let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
+    let mut command = Command::new(env::current_exe().map_err(cannot)?);
+    command.arg("--check-config").env_clear();
+    // As in the unit, which has its sandbox enforced unless the file says otherwise.
+    command.env("WEBSOCKIFY_SANDBOX", "enforce");
+    for (name, value) in &instance.variables {
+        if HANDED_OVER.contains(&name.as_str()) {
+            command.env(name, decrypted(value).map_err(cannot)?);
+        } else if !LISTENING.contains(&name.as_str()) {
+            command.env(name, value);
+        }
+    }
     match &listening {
         Listening::Unix(path) => command.env("WEBSOCKIFY_UNIX_LISTEN", path),
         other => command.env("WEBSOCKIFY_LISTEN", other.stream()),
     };
-    let error = command.exec();
-    Err(Failure::start(format!("cannot check: {error}")))
+    Err(cannot(command.exec()))
+}
+
+/// Puts files in memory, which end with the check, in the place of encrypted ones.
+fn decrypted(paths: &str) -> io::Result<String> {
+    let paths = paths.split(',').map(|path| {
+        if !credentials::is_encrypted(path) {
+            return Ok(path.to_owned());
+        }
+        // Not closed by exec(2).
+        let memory = rustix::fs::memfd_create(path, MemfdFlags::empty())?;
+        File::from(memory.try_clone()?).write_all(&refresh::read(path)?)?;
+        Ok(format!("/proc/self/fd/{}", memory.into_raw_fd()))
+    });
+    Ok(paths.collect::<io::Result<Vec<_>>>()?.join(","))
 }
 
 impl Instance {

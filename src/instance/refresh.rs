@@ -43,7 +43,7 @@ pub fn refresh(name: &str) -> Result<(), Failure> {
 }
 
 /// What the credential of `path` holds now.
-fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
     if credentials::is_encrypted(path) {
         let output = Command::new("systemd-creds")
             .args(["decrypt", path, "-"])

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::census::{Census, Full};
+use super::pulse::{Beat, Pulse};
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log::Throttle;
+use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
 use crate::stream::Socket;
 use crate::systemd::notify;
@@ -19,26 +21,37 @@ use crate::systemd::notify;
 pub(super) struct Hall {
     pub(super) census: Arc<Census>,
     pub(super) context: Arc<Context>,
+    pub(super) pulse: Pulse,
+    sandbox: Sandbox,
     turned_away: Throttle,
     refusing: AtomicU32,
 }
 
 impl Hall {
-    pub(super) fn new(census: Arc<Census>, context: Arc<Context>) -> Arc<Self> {
+    pub(super) fn new(census: Arc<Census>, context: Arc<Context>, sandbox: Sandbox) -> Arc<Self> {
         let (turned_away, refusing) = (Throttle::default(), AtomicU32::new(0));
         Arc::new(Self {
             census,
             context,
+            pulse: Pulse::default(),
+            sandbox,
             turned_away,
             refusing,
         })
     }
 
     /// Accepts for as long as it is polled. Nothing that accept(2) says ends it.
-    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>) {
+    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>, mut beat: Beat) {
         let failures = Throttle::default();
         loop {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                index = beat.next() => {
+                    self.pulse.beat(index);
+                    continue;
+                }
+            };
+            match accepted {
                 Ok(accepted) => self.admit(accepted),
                 Err(error) => {
                     if let Some(more) = failures.pass() {
@@ -83,8 +96,11 @@ impl Hall {
         let counts = counts.borrow();
         let plural = if counts.sessions == 1 { "" } else { "s" };
         format!(
-            "{} session{plural}, {} served, target {}",
-            counts.sessions, counts.served, self.context.target
+            "{} session{plural}, {} served, target {}, sandbox {}",
+            counts.sessions,
+            counts.served,
+            self.context.target,
+            self.sandbox.summary()
         )
     }
 
@@ -99,6 +115,22 @@ impl Hall {
                 sleep(limits::STATUS_INTERVAL).await;
             } else if counts.changed().await.is_err() {
                 return;
+            }
+        }
+    }
+
+    /// Keeps the manager's patience while nobody is accepted any more; `stopping` where it waits for
+    /// our end.
+    pub(super) async fn linger(&self, stopping: bool) {
+        let mut beat = self.pulse.alone();
+        let mut second = interval(limits::STATUS_INTERVAL);
+        loop {
+            tokio::select! {
+                index = beat.next() => self.pulse.beat(index),
+                _ = second.tick(), if stopping => {
+                    let left = self.census.watch().borrow().connections;
+                    notify::extend(limits::STOP_EXTENSION, &format!("closing {left} connections"));
+                }
             }
         }
     }

@@ -3,8 +3,10 @@
 pub mod census;
 mod ends;
 mod hall;
+mod pulse;
 mod reload;
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -13,8 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::auth::{self, Door as AuthDoor};
-use crate::config::{Config, Service, Web};
+use crate::auth::Door as AuthDoor;
+use crate::config::{Config, Listen, Service};
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -23,6 +25,8 @@ use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
 use crate::relay::Settings;
+use crate::sandbox::plan::Plan;
+use crate::sandbox::{self, Sandbox};
 use crate::session::Context;
 use crate::systemd::notify;
 use crate::tls::client::{self, Client};
@@ -46,20 +50,20 @@ struct Material {
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more.
 pub fn run(config: Config) -> Result<(), Failure> {
-    let material = Material::load(
-        config.web.as_ref(),
-        config.tls,
-        config.target_tls,
-        config.auth,
-    )?;
-    let doors = listener::open(config.listen)?;
+    sandbox::hide(config.sandbox);
+    let watched = watched(&config);
+    let plan = Plan::new(&config, &watched);
+    let (listen, wanted, service, material) = Material::load(config, watched)?;
+    let doors = listener::open(listen)?;
+    let sandbox = sandbox::enter(wanted, &plan)?;
+    log::info!("{sandbox}");
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let served = runtime.block_on(serve(config.service, doors, material));
+    let served = runtime.block_on(serve(service, doors, material, sandbox));
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
@@ -70,49 +74,55 @@ pub fn run(config: Config) -> Result<(), Failure> {
 /// # Errors
 /// Those of [`run`], and a target that is our own port.
 pub fn check(config: Config) -> Result<String, Failure> {
-    Material::load(
-        config.web.as_ref(),
-        config.tls,
-        config.target_tls,
-        config.auth,
-    )?;
-    let Some(target) = config.service.target else {
-        return Ok("the configuration is good\n".to_owned());
-    };
-    if listener::is_ours(&config.listen, &target) {
-        return Err(Failure::start(format!(
-            "the target {target} is where we listen ourselves: clients would reach us again; \
-             listen on another port or on one address only"
-        )));
+    let watched = watched(&config);
+    let plan = Plan::new(&config, &watched);
+    let (listen, wanted, service, _) = Material::load(config, watched)?;
+    let mut good = "the configuration is good".to_owned();
+    if let Some(target) = service.target {
+        if listener::is_ours(&listen, &target) {
+            return Err(Failure::start(format!(
+                "the target {target} is where we listen ourselves: clients would reach us again; \
+                 listen on another port or on one address only"
+            )));
+        }
+        good += &format!(": {listen} to {target}");
     }
-    Ok(format!(
-        "the configuration is good: {} to {target}\n",
-        config.listen
-    ))
+    // For real: nothing comes behind it.
+    sandbox::enter(wanted, &plan)?;
+    Ok(good + "\n")
+}
+
+/// Every file that a reload reads again.
+fn watched(config: &Config) -> Vec<PathBuf> {
+    let watched = config.tls.iter().flat_map(tls::Options::files);
+    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
+    watched.chain(config.auth.files()).collect()
 }
 
 impl Material {
+    /// Reads it, and returns it with what is left of the configuration.
     fn load(
-        web: Option<&Web>,
-        tls: Option<tls::Options>,
-        target_tls: Option<client::Options>,
-        auth: auth::Options,
-    ) -> Result<Self, Failure> {
-        let watched = tls.iter().flat_map(tls::Options::files);
-        let watched = watched.chain(target_tls.iter().flat_map(client::Options::files));
-        let watched = watched.chain(auth.files());
-        Ok(Self {
+        config: Config,
+        watched: Vec<PathBuf>,
+    ) -> Result<(Listen, sandbox::Wanted, Service, Self), Failure> {
+        let material = Self {
             // Before they are read: what changes from now on is noticed.
-            stamp: reload::stamp(watched),
-            files: web.map(Files::open).transpose()?,
-            tls: tls.map(Tls::load).transpose()?,
-            target_tls: target_tls.map(Client::load).transpose()?,
-            door: AuthDoor::load(auth)?,
-        })
+            stamp: reload::stamp(watched.into_iter()),
+            files: config.web.as_ref().map(Files::open).transpose()?,
+            tls: config.tls.map(Tls::load).transpose()?,
+            target_tls: config.target_tls.map(Client::load).transpose()?,
+            door: AuthDoor::load(config.auth)?,
+        };
+        Ok((config.listen, config.sandbox, config.service, material))
     }
 }
 
-async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Result<(), Failure> {
+async fn serve(
+    service: Service,
+    doors: Vec<Door>,
+    mut material: Material,
+    sandbox: Sandbox,
+) -> Result<(), Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
@@ -124,7 +134,11 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(census, Arc::new(context(service, material, drain)?));
+    let hall = Hall::new(
+        census,
+        Arc::new(context(service, material, drain)?),
+        sandbox,
+    );
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -154,14 +168,15 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
     });
     let why = loop {
         let mut doorkeepers = JoinSet::new();
-        for listener in &listeners {
-            doorkeepers.spawn(hall.clone().keep(listener.clone()));
+        for (listener, beat) in listeners.iter().zip(hall.pulse.of(listeners.len())) {
+            doorkeepers.spawn(hall.clone().keep(listener.clone(), beat));
         }
         let why = tokio::select! {
             () = &mut time_is_up => Some("--timeout"),
             () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
             () = begun(once, counts.clone()) => Some("--run-once"),
             () = empty(only_one, counts.clone()) => Some("--inetd"),
+            () = hall.linger(false), if only_one => None,
             () = signals.next() => None,
             () = &mut upkeep => None,
         };
@@ -180,6 +195,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}
             () = &mut upkeep => {}
+            () = hall.linger(false) => {}
         }
     }
     notify::stopping("closing sessions");
@@ -192,6 +208,7 @@ async fn serve(service: Service, doors: Vec<Door>, mut material: Material) -> Re
             }
         }
         () = signals.next() => log::warn!("told twice: ending at once"),
+        () = hall.linger(true) => {}
     }
     Ok(())
 }

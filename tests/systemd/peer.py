@@ -1,8 +1,9 @@
 """A target and WebSocket clients for the scenarios, with nothing but Python's own library.
 
-    peer.py target PORT|PATH       echoes whatever comes, until it is killed
+    peer.py target PORT|PATH|@NAME  echoes whatever comes, until it is killed
     peer.py echo PORT|PATH [...]   one message there and back
     peer.py session PORT [...]     echoes each line of standard input through one session
+    peer.py deaf PORT              opens a session and never reads or answers
     peer.py certificate PORT       the host name of the certificate that is offered
     peer.py edge PORT  one message each --count times, with pauses around --seconds
     peer.py dns PORT  answers queries for --name by --address
@@ -105,6 +106,9 @@ def target(args):
             os.unlink(args.place)
         listener.bind(args.place)
         os.chmod(args.place, 0o666)
+    elif args.place.startswith("@"):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("\0" + args.place[1:])
     else:
         listener = socket.socket(socket.AF_INET6)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -149,6 +153,13 @@ def session(args):
         print(error, flush=True)
 
 
+def deaf(args):
+    session = Session(args)
+    print("open", flush=True)
+    assert session
+    threading.Event().wait()
+
+
 def certificate(args):
     with dial(args) as stream:
         print(dict(field[0] for field in stream.getpeercert()["subject"])["commonName"])
@@ -184,7 +195,7 @@ def dns(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "session", "certificate", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "session", "deaf", "certificate", "edge", "dns"])
     parser.add_argument("place")
     parser.add_argument("--tls")
     parser.add_argument("--host", default="localhost")

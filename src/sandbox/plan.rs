@@ -1,0 +1,179 @@
+//! What a configuration needs once it serves: the least for each mode.
+
+use std::env;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, Listen};
+use crate::systemd::credentials;
+use crate::target::Target;
+
+/// Libraries that are loaded when they are first needed: the resolver's, OpenSSL's, the unwinder's.
+const LIBRARIES: &[&str] = &["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
+
+/// Where names are looked up. All of /etc, because its files are replaced by new ones (by DHCP, by
+/// VPNs, by editors), which only their directory's right covers; what is secret there is not for our
+/// user. A target by address needs none of it.
+const NAMES: &[&str] = &[
+    "/etc",
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/run/NetworkManager",
+];
+
+/// DNS, where an answer is too long for a datagram.
+const DNS: u16 = 53;
+
+/// The system's authorities.
+const AUTHORITIES: &[&str] = &[
+    "/etc/ssl/certs",
+    "/etc/pki/tls",
+    "/etc/pki/ca-trust",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// Rights that stay.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Files, or directories with all that is beneath them.
+    pub read: Vec<PathBuf>,
+    /// Directories in which files may be removed.
+    pub remove: Vec<PathBuf>,
+    /// TCP ports to connect to; `None` is any.
+    pub connect: Option<Vec<u16>>,
+    /// Whether TCP ports may be opened.
+    pub bind: bool,
+}
+
+impl Plan {
+    /// Judges a configuration; `watched` are the files that a reload reads again.
+    pub fn new(config: &Config, watched: &[PathBuf]) -> Self {
+        let mut plan = Self {
+            read: LIBRARIES.iter().map(PathBuf::from).collect(),
+            ..Self::default()
+        };
+        plan.read.extend(credentials::directories());
+        plan.read
+            .extend(config.web.iter().map(|web| web.root.clone()));
+        for file in watched {
+            plan.read.extend(around(file));
+        }
+        if config.tls.is_some() || config.target_tls.is_some() {
+            plan.read.extend(AUTHORITIES.iter().map(PathBuf::from));
+            let given = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter();
+            plan.read
+                .extend(given.filter_map(env::var_os).map(PathBuf::from));
+        }
+        if let Listen::Unix { path, .. } = &config.listen {
+            // Our socket goes when we go.
+            plan.remove.extend(path.parent().map(directory));
+        }
+        plan.reach(config.service.target.as_ref());
+        plan
+    }
+
+    fn reach(&mut self, target: Option<&Target>) {
+        match target {
+            Some(Target::Unix(_)) => self.connect = Some(Vec::new()),
+            Some(Target::Tcp { host, port }) => {
+                let mut ports = vec![*port];
+                if host.parse::<IpAddr>().is_err() {
+                    self.read.extend(NAMES.iter().map(PathBuf::from));
+                    ports.push(DNS);
+                }
+                self.connect = Some(ports);
+            }
+            // The demo opens a target for itself, at a port of the kernel's choice.
+            None => self.bind = true,
+        }
+    }
+}
+
+/// What has to be readable for `file` to be found again after a renewal has put another in its
+/// place: the directory of the name, and of what it leads to now.
+fn around(file: &Path) -> Vec<PathBuf> {
+    let located = credentials::located(file);
+    if located != *file {
+        return Vec::new();
+    }
+    // What has no path, a pipe or a file in memory, is read at start only.
+    let leads_to = file.canonicalize().ok();
+    let mut found: Vec<PathBuf> = leads_to.iter().map(|_| file.to_owned()).collect();
+    for path in [std::path::absolute(file).ok(), leads_to]
+        .into_iter()
+        .flatten()
+    {
+        // Right beneath the root it would be too much: /etc, or a home of root's.
+        let parent = path
+            .parent()
+            .filter(|parent| parent.components().count() > 2);
+        found.extend(parent.map(Path::to_owned));
+    }
+    found
+}
+
+/// A path without directories is here.
+fn directory(path: &Path) -> PathBuf {
+    if path.as_os_str().is_empty() {
+        ".".into()
+    } else {
+        path.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+
+    use super::{Plan, around};
+    use crate::target::Target;
+
+    #[test]
+    fn ports_and_names_are_those_of_the_target() {
+        let plan = |target: Option<&str>| {
+            let mut plan = Plan::default();
+            let target = target.map(|text| match text.strip_prefix("unix:") {
+                Some(path) => Target::Unix(path.into()),
+                None => Target::parse(text).unwrap(),
+            });
+            plan.reach(target.as_ref());
+            let names = plan.read.contains(&PathBuf::from("/etc"));
+            (plan.connect, plan.bind, names)
+        };
+        assert_eq!(
+            plan(Some("192.0.2.1:5900")),
+            (Some(vec![5900]), false, false)
+        );
+        assert_eq!(plan(Some("[::1]:5900")), (Some(vec![5900]), false, false));
+        assert_eq!(plan(Some("desk:5900")), (Some(vec![5900, 53]), false, true));
+        assert_eq!(plan(Some("unix:/run/s")), (Some(vec![]), false, false));
+        assert_eq!(plan(None), (None, true, false));
+    }
+
+    #[test]
+    fn a_renewal_may_put_a_new_file_behind_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let [live, archive] = ["live", "archive"].map(|name| folder.path().join(name));
+        fs::create_dir(&live).unwrap();
+        fs::create_dir(&archive).unwrap();
+        fs::write(archive.join("key1.pem"), "").unwrap();
+        symlink("../archive/key1.pem", live.join("key.pem")).unwrap();
+        let archive = archive.canonicalize().unwrap();
+        assert_eq!(
+            around(&live.join("key.pem")),
+            [live.join("key.pem"), live, archive]
+        );
+    }
+
+    #[test]
+    fn no_directory_right_beneath_the_root_is_opened_for_a_file() {
+        assert_eq!(
+            around(Path::new("/etc/passwd")),
+            [PathBuf::from("/etc/passwd")]
+        );
+        assert_eq!(around(Path::new("/none.pem")), Vec::<PathBuf>::new());
+    }
+}
