@@ -244,6 +244,29 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub web_auth: bool,
 
+    /// Reverse proxy that may say who its clients are, by X-Forwarded-For, Forwarded and
+    /// X-Forwarded-Proto: an address, a network like 10.0.0.0/8, or unix for whoever comes by a
+    /// Unix socket; repeat it or separate by commas
+    #[arg(long, value_name = "NETWORK", env = "WEBSOCKIFY_TRUSTED_PROXY", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub trusted_proxy: Vec<String>,
+
+    /// Expect a PROXY header, version 1 or 2, at the begin of each connection of a --trusted-proxy
+    #[arg(long, env = "WEBSOCKIFY_ACCEPT_PROXY_PROTOCOL", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub accept_proxy_protocol: bool,
+
+    /// Begin each connection to the target with a PROXY header, v1 or v2, that names the client
+    #[arg(long, value_name = "VERSION", env = "WEBSOCKIFY_PROXY_PROTOCOL",
+          value_parser = ["v1", "v2"])]
+    pub proxy_protocol: Option<String>,
+
+    /// Pages that may show ours in a frame: none, self, or origins like https://*.example.org;
+    /// repeat it or separate by commas. Unless given, all may
+    #[arg(long, value_name = "ORIGIN", env = "WEBSOCKIFY_FRAME_ANCESTORS", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub frame_ancestors: Vec<String>,
+
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]

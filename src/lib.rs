@@ -6,6 +6,7 @@
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
 //! - [`sandbox`]: what we give up before the first of them
 //! - [`server`]: many connections, their limits, and how the program ends
+//! - [`proxies`]: who is behind a trusted proxy, in part by the [`proxy_protocol`]
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
@@ -32,6 +33,8 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod network;
+pub mod proxies;
+pub mod proxy_protocol;
 pub mod reception;
 pub mod refusal;
 pub mod relay;

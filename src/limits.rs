@@ -176,6 +176,13 @@ pub const FAILURE_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay: a person waits it out, and it is shorter than [`DRAIN_TIME`].
 pub const FAILURE_DELAY_MOST: Duration = Duration::from_secs(5);
 
+/// Requests of one network that may wait for such a delay; the next is answered 429. As many as a
+/// browser's connections to one host, and few enough that many at once guess no faster.
+pub const GUESSES_AT_ONCE: u32 = 8;
+
+/// User names whose failures are told apart in one network, so that a success forgives its own.
+pub const FAILURE_NAMES: usize = 8;
+
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
@@ -191,3 +198,15 @@ pub const INSTANCES: usize = 4096;
 
 /// Size of a credential; systemd's own bound.
 pub const CREDENTIAL_FILE: u64 = 1024 * 1024;
+
+/// Pairs in one element of a `Forwarded` header: the standard has four, and each is compared with
+/// those before it.
+pub const FORWARDED_PAIRS: usize = 16;
+
+/// Size of a whole PROXY header (version 2), with all that a proxy may add about TLS: a client's
+/// certificate is the largest. The standard's own are below 536 bytes.
+pub const PROXY_HEADER: usize = 4096;
+
+/// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
+/// standard's least is 3 seconds.
+pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);

@@ -274,6 +274,8 @@ pub struct Accepted {
 pub enum Peer {
     /// An address; IPv4 in its own form, also on a dual-stack socket.
     Tcp(SocketAddr),
+    /// An address that a trusted proxy gave without a port.
+    Forwarded(IpAddr),
     /// A process of this machine: its user and, where the kernel knows it, its id.
     Unix {
         /// The effective user id at connect(2).
@@ -287,8 +289,15 @@ impl Peer {
     /// The address that limits count; `None` for Unix sockets.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
+        self.address().map(|address| address.ip())
+    }
+
+    /// Address and port, 0 for one that is not known; `None` for Unix sockets.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) => Some(address.ip()),
+            Self::Tcp(address) => Some(*address),
+            Self::Forwarded(address) => Some(SocketAddr::new(*address, 0)),
             Self::Unix { .. } => None,
         }
     }
@@ -298,6 +307,8 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
+            Self::Forwarded(IpAddr::V4(address)) => address.fmt(f),
+            Self::Forwarded(IpAddr::V6(address)) => write!(f, "[{address}]"),
             Self::Unix {
                 uid: Some(uid),
                 pid: Some(pid),

@@ -1,6 +1,7 @@
 //! One type for every byte stream that we relay, so that the relay is compiled once.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -66,7 +67,9 @@ impl Stream {
         matches!(self, Self::Tls(stream) if stream.get_ref().cut_off)
     }
 
-    fn socket(&self) -> &Socket {
+    /// The socket beneath.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &stream.get_ref().socket,
@@ -75,19 +78,37 @@ impl Stream {
 }
 
 impl Socket {
-    /// Waits for the first byte and leaves it unread; `None` when the peer left without one.
+    /// Waits for bytes and leaves them unread. Returns how many came, 0 at the peer's end.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn peek(&self) -> io::Result<Option<u8>> {
+    pub async fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
         let peek = || {
-            let mut byte = [0];
-            let (size, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK)?;
-            Ok(byte.get(..size).and_then(|read| read.first()).copied())
+            let (size, _) = rustix::net::recv(self.as_fd(), &mut *bytes, RecvFlags::PEEK)?;
+            Ok(size)
         };
         match self {
             Self::Tcp(stream) => stream.async_io(Interest::READABLE, peek).await,
             Self::Unix(stream) => stream.async_io(Interest::READABLE, peek).await,
+        }
+    }
+
+    /// Waits for the first byte and leaves it unread; `None` when the peer left without one.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn peek_first(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let size = self.peek(&mut byte).await?;
+        Ok((size > 0).then_some(byte[0]))
+    }
+
+    /// Our address of the connection, where it has one.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Unix(_) => None,
         }
     }
 }

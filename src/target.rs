@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -52,16 +53,24 @@ impl Target {
     }
 
     /// Connects, trying every address of a name in its resolver's order, the next one beside the
-    /// last after a short head start (RFC 8305), and speaks TLS if told so. Returns within [`limits::CONNECT_TIME`].
+    /// last after a short head start (RFC 8305), sends `announcement` before all else, and speaks
+    /// TLS if told so. Returns within [`limits::CONNECT_TIME`].
     ///
     /// # Errors
     /// The last address's error, or the resolver's.
-    pub async fn connect(&self, tls: Option<&Client>) -> io::Result<Stream> {
+    pub async fn connect(
+        &self,
+        tls: Option<&Client>,
+        announcement: Option<Vec<u8>>,
+    ) -> io::Result<Stream> {
         let connecting = async {
-            let (socket, host) = match self {
+            let (mut socket, host) = match self {
                 Self::Unix(path) => (dial_unix(path.clone()).await?, None),
                 Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
             };
+            if let Some(bytes) = announcement {
+                socket.write_all(&bytes).await?;
+            }
             match tls {
                 Some(tls) => tls.connect(socket, host).await,
                 None => Ok(Stream::Plain(socket)),

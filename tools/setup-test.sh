@@ -27,6 +27,9 @@ want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
+# Proxies before and behind the bridge.
+want /usr/sbin/haproxy haproxy
+want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
 # Debian 12 and 13, booted in containers.
 want mmdebstrap mmdebstrap
@@ -49,7 +52,14 @@ if command -v dpkg-query >/dev/null; then
         ;;
     esac
 fi
+new=$missing
 install_missing 'run the tests'
+# Their packages start a server for everybody; the tests start their own.
+for name in nginx haproxy; do
+    case $new in
+    *" $name"*) [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$name" ;;
+    esac
+done
 
 # same FILE STAMP: whether what is installed is what FILE asks for now.
 same() { cmp -s "$1" "$2"; }

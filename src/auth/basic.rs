@@ -88,9 +88,7 @@ impl Basic {
         let name = seal(&[&credentials.user])?;
         let sealed = seal(&[&credentials.user, &credentials.password])?;
         if !self.is_right(&users, name, sealed, &credentials).await? {
-            return Err(Denied::challenge("wrong user or password")
-                .guessed()
-                .about("user", shown()));
+            return Err(Denied::challenge("wrong user or password").guessed(shown()));
         }
         let passes = self.passes.as_ref().filter(|_| wants == Wants::Page);
         let proof = users.proof(&name);
@@ -144,7 +142,7 @@ impl Basic {
     ) -> Result<Admitted, Denied> {
         let denied = || Denied::challenge("no credentials");
         let passes = self.passes.as_ref().ok_or_else(denied)?;
-        if wants != Wants::WebSocket || !cookie::is_from_same_host(headers) {
+        if wants != Wants::WebSocket || !cookie::is_from_same_site(headers, visitor.secure) {
             return Err(denied());
         }
         let users = self.users();

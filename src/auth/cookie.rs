@@ -103,8 +103,9 @@ impl Passes {
     }
 }
 
-/// Whether a request comes from a page of the host that it goes to, as far as it says.
-pub(super) fn is_from_same_host(headers: &HeaderMap) -> bool {
+/// Whether a request comes from a page of the host that it goes to, as far as it says. Inside TLS
+/// the page has to have come so, too: a plain one may be anybody's between here and there.
+pub(super) fn is_from_same_site(headers: &HeaderMap, secure: bool) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let origin = match (origins.next(), origins.next()) {
         (None, _) => return true,
@@ -115,7 +116,10 @@ pub(super) fn is_from_same_host(headers: &HeaderMap) -> bool {
     origin
         .and_then(|origin| origin.split_once("://"))
         .zip(host)
-        .is_some_and(|((_, from), to)| !to.is_empty() && from.eq_ignore_ascii_case(to))
+        .is_some_and(|((scheme, from), to)| {
+            let safe = !secure || scheme.eq_ignore_ascii_case("https");
+            safe && !to.is_empty() && from.eq_ignore_ascii_case(to)
+        })
 }
 
 #[cfg(test)]
@@ -123,7 +127,7 @@ mod tests {
     use hyper::HeaderMap;
     use hyper::header::{COOKIE, HOST, ORIGIN};
 
-    use super::{Passes, is_from_same_host};
+    use super::{Passes, is_from_same_site};
     use crate::auth::seal::{Seal, Sealed};
 
     fn proof(of: &str) -> Sealed {
@@ -179,21 +183,22 @@ mod tests {
 
     #[test]
     fn only_pages_of_the_same_host_count() {
-        for (origin, host, same) in [
-            (None, "h", true),
-            (Some("https://h"), "h", true),
-            (Some("http://H:8080"), "h:8080", true),
-            (Some("https://h:1"), "h", false),
-            (Some("https://evil"), "h", false),
-            (Some("null"), "h", false),
-            (Some("https://"), "", false),
+        for (origin, host, same, inside_tls) in [
+            (None, "h", true, true),
+            (Some("https://h"), "h", true, true),
+            (Some("http://H:8080"), "h:8080", true, false),
+            (Some("https://h:1"), "h", false, false),
+            (Some("https://evil"), "h", false, false),
+            (Some("null"), "h", false, false),
+            (Some("https://"), "", false, false),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, host.parse().unwrap());
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
-            assert_eq!(is_from_same_host(&headers), same, "{origin:?} {host}");
+            let got = [false, true].map(|secure| is_from_same_site(&headers, secure));
+            assert_eq!(got, [same, inside_tls], "{origin:?} {host}");
         }
     }
 }

@@ -18,7 +18,8 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hyper::Request;
+use hyper::header::RETRY_AFTER;
+use hyper::{Request, StatusCode};
 use tokio::time::sleep;
 
 pub use client_cert::Listed;
@@ -29,6 +30,7 @@ pub use verdict::Admitted;
 
 use crate::error::Failure;
 use crate::listener::Peer;
+use crate::log::Throttle;
 use crate::refusal::Refusal;
 use crate::tls::peer::Names;
 use basic::Basic;
@@ -62,6 +64,7 @@ pub struct Door {
     plugins: Vec<Ready>,
     pages: bool,
     slow: Slow,
+    too_many: Throttle,
 }
 
 /// A plugin, ready to judge.
@@ -97,6 +100,7 @@ impl Door {
                 .collect::<Result<_, _>>()?,
             pages,
             slow: Slow::default(),
+            too_many: Throttle::default(),
         })
     }
 
@@ -146,21 +150,38 @@ impl Door {
             return Ok(admitted);
         }
         let from = visitor.peer.ip();
-        sleep(self.slow.delay(from, Instant::now())).await;
+        let Some(turn) = self.slow.turn(from, Instant::now()) else {
+            return Err(self.too_many(visitor));
+        };
+        if !turn.delay.is_zero() {
+            sleep(turn.delay).await;
+        }
         for plugin in &self.plugins {
             let judged = plugin.judge(visitor, request, wants).await;
             let judged = judged.map_err(|denied| {
                 denied.log(&visitor.peer, plugin.name());
-                if denied.is_guess() {
-                    self.slow.failed(from, Instant::now());
+                if let Some(user) = denied.guess() {
+                    self.slow.failed(from, user, Instant::now());
                 }
                 denied.answer()
             })?;
             admitted.identity = admitted.identity.or(judged.identity);
             admitted.cookie = admitted.cookie.or(judged.cookie);
         }
-        self.slow.succeeded(from);
+        if let Some(user) = &admitted.identity {
+            self.slow.succeeded(from, user);
+        }
         Ok(admitted)
+    }
+
+    /// Without a line for each: whoever does not wait for the answers could write the log full.
+    fn too_many(&self, visitor: &Visitor) -> Refusal {
+        if let Some(more) = self.too_many.pass() {
+            let peer = &visitor.peer;
+            log::warn!("slowed client={peer}: its network guesses too much at once{more}");
+        }
+        let text = "Too many log-ins at once";
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, text).with(RETRY_AFTER, "5")
     }
 }
 

@@ -1,8 +1,9 @@
 //! Who has guessed wrong waits for the next answer.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits;
@@ -10,44 +11,86 @@ use crate::network::network;
 
 /// Failures of late, by network.
 #[derive(Debug, Default)]
-pub(super) struct Slow(Mutex<HashMap<IpAddr, Failures>>);
+pub(super) struct Slow {
+    known: Mutex<HashMap<IpAddr, Failures>>,
+    names: RandomState,
+}
 
-#[derive(Clone, Copy, Debug)]
+/// One network's.
+#[derive(Clone, Debug)]
 struct Failures {
-    count: u32,
+    /// How many in whose name; the names as numbers, to be small.
+    by_user: Vec<(u64, u32)>,
+    /// Those in the names that there was no room for.
+    others: u32,
     last: Instant,
+    /// Requests that wait for their delay now.
+    waiting: u32,
+}
+
+/// One request's turn; dropping it lets another wait.
+#[derive(Debug)]
+pub(super) struct Turn<'s> {
+    slow: &'s Slow,
+    /// What it waits in, if it has to.
+    network: Option<IpAddr>,
+    /// How long its answer is to take.
+    pub(super) delay: Duration,
 }
 
 impl Failures {
-    fn delay(self) -> Duration {
-        let Some(doubled) = self.count.checked_sub(limits::FAILURES_FREE) else {
+    fn count(&self) -> u32 {
+        let counts = self.by_user.iter().map(|(_, count)| *count);
+        counts.fold(self.others, u32::saturating_add)
+    }
+
+    /// The next answer's delay, behind those that are being waited for.
+    fn delay(&self) -> Duration {
+        let Some(doubled) = self.count().checked_sub(limits::FAILURES_FREE) else {
             return Duration::ZERO;
         };
+        let doubled = doubled.saturating_add(self.waiting);
         let factor = 1_u32.checked_shl(doubled).unwrap_or(u32::MAX);
         limits::FAILURE_DELAY
             .saturating_mul(factor)
             .min(limits::FAILURE_DELAY_MOST)
     }
 
-    fn forgiven(self, now: Instant) -> bool {
+    fn forgiven(&self, now: Instant) -> bool {
         now.duration_since(self.last) >= limits::FAILURES_FORGOTTEN
     }
 }
 
 impl Slow {
-    /// How long the next answer to `from` is to take. It is the same for a right password: who is
-    /// guessing must not learn from a quick answer that it was right.
-    pub(super) fn delay(&self, from: Option<IpAddr>, now: Instant) -> Duration {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counted(from)
-            .and_then(|from| known.get(&from))
-            .filter(|failures| !failures.forgiven(now))
-            .map_or(Duration::ZERO, |failures| failures.delay())
+    /// How long the next answer to `from` is to take; `None` where too many wait for theirs
+    /// already: many guesses at once would otherwise all wait the same time. It is the same for a
+    /// right password: who is guessing must not learn from a quick answer that it was right.
+    pub(super) fn turn(&self, from: Option<IpAddr>, now: Instant) -> Option<Turn<'_>> {
+        let mut turn = Turn {
+            slow: self,
+            network: None,
+            delay: Duration::ZERO,
+        };
+        let mut known = self.known();
+        let failures = counted(from).and_then(|from| Some((from, known.get_mut(&from)?)));
+        let Some((network, failures)) = failures.filter(|(_, it)| !it.forgiven(now)) else {
+            return Some(turn);
+        };
+        turn.delay = failures.delay();
+        if !turn.delay.is_zero() {
+            if failures.waiting >= limits::GUESSES_AT_ONCE {
+                return None;
+            }
+            failures.waiting += 1;
+            turn.network = Some(network);
+        }
+        Some(turn)
     }
 
-    pub(super) fn failed(&self, from: Option<IpAddr>, now: Instant) {
+    /// Counts a failure in the name of `user`.
+    pub(super) fn failed(&self, from: Option<IpAddr>, user: &str, now: Instant) {
         let Some(from) = counted(from) else { return };
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         if known.len() >= limits::FAILURES_KNOWN && !known.contains_key(&from) {
             known.retain(|_, failures| !failures.forgiven(now));
         }
@@ -58,20 +101,51 @@ impl Slow {
             }
         }
         let failures = known.entry(from).or_insert(Failures {
-            count: 0,
+            by_user: Vec::new(),
+            others: 0,
             last: now,
+            waiting: 0,
         });
         if failures.forgiven(now) {
-            failures.count = 0;
+            failures.by_user.clear();
+            failures.others = 0;
         }
-        failures.count = failures.count.saturating_add(1);
+        let name = self.names.hash_one(user);
+        let room = failures.by_user.len() < limits::FAILURE_NAMES;
+        let own = failures.by_user.iter_mut().find(|(it, _)| *it == name);
+        match own {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None if room => failures.by_user.push((name, 1)),
+            None => failures.others = failures.others.saturating_add(1),
+        }
         failures.last = now;
     }
 
-    pub(super) fn succeeded(&self, from: Option<IpAddr>) {
-        if let Some(from) = counted(from) {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            known.remove(&from);
+    /// Forgives `user` its own failures, and no others': who has an account must not be able to
+    /// guess at another's between two log-ins.
+    pub(super) fn succeeded(&self, from: Option<IpAddr>, user: &str) {
+        let Some(from) = counted(from) else { return };
+        let mut known = self.known();
+        if let Some(failures) = known.get_mut(&from) {
+            let name = self.names.hash_one(user);
+            failures.by_user.retain(|(it, _)| *it != name);
+            if failures.count() == 0 && failures.waiting == 0 {
+                known.remove(&from);
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, Failures>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Some(network) = self.network else { return };
+        if let Some(failures) = self.slow.known().get_mut(&network) {
+            // It may be another entry than the one that was waited in.
+            failures.waiting = failures.waiting.saturating_sub(1);
         }
     }
 }
@@ -94,42 +168,100 @@ mod tests {
         Some(address.parse().unwrap())
     }
 
+    fn delay(slow: &Slow, from: Option<IpAddr>, now: Instant) -> Duration {
+        slow.turn(from, now).unwrap().delay
+    }
+
     #[test]
     fn delays_grow_to_a_cap_and_a_success_or_time_ends_them() {
         let (slow, now) = (Slow::default(), Instant::now());
         let from = at("192.0.2.1");
         for _ in 1..limits::FAILURES_FREE {
-            slow.failed(from, now);
+            slow.failed(from, "jane", now);
         }
-        assert_eq!(slow.delay(from, now), Duration::ZERO);
-        slow.failed(from, now);
-        assert_eq!(slow.delay(from, now), limits::FAILURE_DELAY);
-        slow.failed(from, now);
-        assert_eq!(slow.delay(from, now), limits::FAILURE_DELAY * 2);
+        assert_eq!(delay(&slow, from, now), Duration::ZERO);
+        slow.failed(from, "jane", now);
+        assert_eq!(delay(&slow, from, now), limits::FAILURE_DELAY);
+        slow.failed(from, "jane", now);
+        assert_eq!(delay(&slow, from, now), limits::FAILURE_DELAY * 2);
         for _ in 0..100 {
-            slow.failed(from, now);
+            slow.failed(from, "jane", now);
         }
-        assert_eq!(slow.delay(from, now), limits::FAILURE_DELAY_MOST);
-        assert_eq!(slow.delay(at("192.0.2.2"), now), Duration::ZERO);
+        assert_eq!(delay(&slow, from, now), limits::FAILURE_DELAY_MOST);
+        assert_eq!(delay(&slow, at("192.0.2.2"), now), Duration::ZERO);
         let later = now + limits::FAILURES_FORGOTTEN;
-        assert_eq!(slow.delay(from, later), Duration::ZERO);
-        slow.succeeded(from);
-        assert_eq!(slow.delay(from, now), Duration::ZERO);
+        assert_eq!(delay(&slow, from, later), Duration::ZERO);
+        slow.succeeded(from, "jane");
+        assert_eq!(delay(&slow, from, now), Duration::ZERO);
+        assert!(slow.known().is_empty());
+    }
+
+    #[test]
+    fn a_success_forgives_its_own_user_only() {
+        let (slow, now) = (Slow::default(), Instant::now());
+        let from = at("192.0.2.1");
+        for n in 0..limits::FAILURES_FREE {
+            slow.failed(from, "jane", now);
+            slow.failed(from, "mallory", now);
+            // Names beyond those that are known are nobody's to be forgiven.
+            slow.failed(from, &n.to_string(), now);
+            slow.succeeded(from, "mallory");
+        }
+        assert_eq!(
+            slow.known()[&from.unwrap()].count(),
+            2 * limits::FAILURES_FREE
+        );
+        for n in 0..limits::FAILURE_NAMES + 1 {
+            slow.failed(from, &format!("user {n}"), now);
+        }
+        slow.succeeded(from, "jane");
+        for n in 0..limits::FAILURE_NAMES + 1 {
+            slow.succeeded(from, &n.to_string());
+            slow.succeeded(from, &format!("user {n}"));
+        }
+        assert_ne!(slow.known()[&from.unwrap()].count(), 0);
+    }
+
+    #[test]
+    fn few_wait_at_once_and_each_longer_than_the_last() {
+        let (slow, now) = (Slow::default(), Instant::now());
+        let from = at("192.0.2.1");
+        let free: Vec<_> = (0..100).map(|_| slow.turn(from, now).unwrap()).collect();
+        assert!(free.iter().all(|turn| turn.delay.is_zero()));
+        for _ in 0..limits::FAILURES_FREE {
+            slow.failed(from, "jane", now);
+        }
+        let mut turns: Vec<_> = (0..limits::GUESSES_AT_ONCE)
+            .map(|_| slow.turn(from, now).unwrap())
+            .collect();
+        assert_eq!(turns[0].delay, limits::FAILURE_DELAY);
+        assert_eq!(turns[1].delay, limits::FAILURE_DELAY * 2);
+        assert!(slow.turn(from, now).is_none());
+        assert!(slow.turn(at("192.0.2.2"), now).is_some());
+        turns.pop();
+        assert!(slow.turn(from, now).is_some());
+        drop((turns, free));
+        assert_eq!(delay(&slow, from, now), limits::FAILURE_DELAY);
     }
 
     #[test]
     fn one_ipv6_network_is_one_and_loopback_and_unix_sockets_are_none() {
         let (slow, now) = (Slow::default(), Instant::now());
         for n in 0..limits::FAILURES_FREE {
-            slow.failed(at(&format!("2001:db8::{n:x}")), now);
-            slow.failed(at("127.0.0.1"), now);
-            slow.failed(at("::1"), now);
-            slow.failed(None, now);
+            for from in [
+                at(&format!("2001:db8::{n:x}")),
+                at("127.0.0.1"),
+                at("::1"),
+                None,
+            ] {
+                slow.failed(from, "jane", now);
+            }
         }
-        assert_eq!(slow.delay(at("2001:db8::ffff"), now), limits::FAILURE_DELAY);
-        assert_eq!(slow.delay(at("2001:db8:0:1::1"), now), Duration::ZERO);
+        let network = at("2001:db8::ffff");
+        assert_eq!(delay(&slow, network, now), limits::FAILURE_DELAY);
+        assert_eq!(delay(&slow, at("2001:db8:0:1::1"), now), Duration::ZERO);
         for from in [at("127.0.0.1"), at("::1"), None] {
-            assert_eq!(slow.delay(from, now), Duration::ZERO);
+            assert_eq!(delay(&slow, from, now), Duration::ZERO);
         }
     }
 
@@ -139,9 +271,9 @@ mod tests {
         for n in 0..limits::FAILURES_KNOWN + 10 {
             let n = u32::try_from(n).unwrap();
             let from = IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n));
-            slow.failed(Some(from), now + Duration::from_millis(n.into()));
+            slow.failed(Some(from), "jane", now + Duration::from_millis(n.into()));
         }
-        let known = slow.0.lock().unwrap();
+        let known = slow.known();
         assert_eq!(known.len(), limits::FAILURES_KNOWN);
         assert!(!known.contains_key(&at("10.0.0.0").unwrap()));
     }

@@ -66,15 +66,18 @@ impl Denied {
         }
     }
 
-    pub(super) fn guessed(self) -> Self {
+    /// A wrong password of `user`.
+    pub(super) fn guessed(self, user: String) -> Self {
         Self {
             guess: true,
-            ..self
+            ..self.about("user", user)
         }
     }
 
-    pub(super) fn is_guess(&self) -> bool {
-        self.guess
+    /// In whose name it was, if it was a guess.
+    pub(super) fn guess(&self) -> Option<&str> {
+        let about = self.about.as_ref().filter(|_| self.guess);
+        about.map(|(_, user)| user.as_str())
     }
 
     /// The answer for the client.

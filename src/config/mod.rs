@@ -1,5 +1,6 @@
 //! What the options mean: one [`Config`] that cannot be wrong.
 
+mod proxy_options;
 mod tls_options;
 
 use std::fmt;
@@ -9,11 +10,15 @@ use std::time::Duration;
 use crate::auth;
 use crate::cli::Options;
 use crate::error::Failure;
+use crate::http::frames::Frames;
 use crate::limits;
+use crate::proxies;
+use crate::proxy_protocol::ProxyVersion;
 use crate::sandbox;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, parse_port, split_host_port};
 use crate::tls::{self, client};
+use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
 
 /// Everything the server needs to know.
@@ -58,6 +63,12 @@ pub struct Service {
     pub max_connections: Option<u32>,
     /// See [`Options::max_connections_per_address`].
     pub per_address: PerAddress,
+    /// Who may speak for clients.
+    pub proxies: proxies::Options,
+    /// See [`Options::proxy_protocol`].
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// See [`Options::frame_ancestors`].
+    pub frames: Option<Frames>,
 }
 
 /// Where clients come in.
@@ -131,6 +142,8 @@ impl Config {
         options.demo &= typed.demo || !(typed.target || typed.unix_target);
         let demo = options.demo;
         let (listen, target) = where_from_and_to(&options, inherited)?;
+        let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
+        let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, target.as_ref())?,
@@ -160,6 +173,9 @@ impl Config {
                 traffic: options.traffic,
                 max_connections: options.max_connections,
                 per_address: per_address(options.max_connections_per_address),
+                proxies,
+                proxy_protocol,
+                frames,
             },
         })
     }
@@ -448,6 +464,13 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
+            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
+            ("--demo --proxy-protocol v1", "a target that expects it"),
+            (
+                "--trusted-proxy 10.0.0.1/8 6080 h:1",
+                "10.0.0.0/8 is the network",
+            ),
+            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

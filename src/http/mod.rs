@@ -4,11 +4,11 @@
 //! directory without a page. An upgrade may come at any path, after any number of files.
 
 pub mod files;
+pub mod frames;
 mod listing;
 mod walk;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::auth::Wants;
+use crate::auth::{Visitor, Wants};
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
@@ -37,6 +37,7 @@ use crate::refusal::Refusal;
 use crate::stream::Stream;
 use crate::websocket::handshake;
 use files::Files;
+use frames::Frames;
 
 /// The body of any answer of ours.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -50,6 +51,10 @@ pub struct Site {
     pub page: Option<&'static str>,
     /// Whether clients without TLS are turned away.
     pub tls_only: bool,
+    /// Whether they must show a certificate, which nobody can do for them.
+    pub certificates: bool,
+    /// Who may show the pages within others.
+    pub frames: Option<Frames>,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
@@ -71,40 +76,50 @@ pub struct Upgraded {
 /// the protocol or took too long. `reception` judges what is not refused in any case.
 pub async fn converse(
     stream: Stream,
-    peer: &impl fmt::Display,
     site: &Site,
     reception: Reception<'_>,
     mut drain: Drain,
 ) -> Option<Upgraded> {
     let promised = Mutex::new(None);
-    let secure = matches!(stream, Stream::Tls(_));
+    let peer = reception.caller.peer;
     let service = service_fn(async |request: Request<Incoming>| {
         let has_body = !request.body().is_end_stream();
         let mut request = request.map(|_| ());
-        let (response, identity) =
-            match (site.tls_only && !secure, handshake::is_asked_for(&request)) {
-                (true, true) => nobody(text(
-                    StatusCode::FORBIDDEN,
-                    "This port takes TLS only: use wss://",
-                )),
-                (true, false) => nobody(to_https(&request)),
-                // What follows would be a body to one reader and frames to another.
-                (false, true) if has_body => nobody(text(
-                    StatusCode::BAD_REQUEST,
-                    "A request for a WebSocket has no body",
-                )),
-                (false, true) => site.upgrade(&mut request, &reception, &promised).await,
-                (false, false) => site.respond(&request, &reception).await,
-            };
+        let visitor = match reception.visitor(&request) {
+            Ok(visitor) => visitor,
+            Err(refusal) => return Ok(site.sign(refused(refusal), false)),
+        };
+        // What a proxy says of TLS is no certificate.
+        let safe = visitor.secure && (reception.secure || !site.certificates);
+        let turned_away = site.tls_only && !safe;
+        let (response, identity) = match (turned_away, handshake::is_asked_for(&request)) {
+            (true, true) => nobody(text(
+                StatusCode::FORBIDDEN,
+                "This port takes TLS only: use wss://",
+            )),
+            (true, false) => nobody(to_https(&request)),
+            // What follows would be a body to one reader and frames to another.
+            (false, true) if has_body => nobody(text(
+                StatusCode::BAD_REQUEST,
+                "A request for a WebSocket has no body",
+            )),
+            (false, true) => {
+                let promised = &promised;
+                site.upgrade(&mut request, &reception, &visitor, promised)
+                    .await
+            }
+            (false, false) => site.respond(&request, &reception, &visitor).await,
+        };
         log::debug!(
-            "request client={peer}{} method={} path=\"{}\" status={}",
+            "request client={}{} method={} path=\"{}\" status={}",
+            visitor.peer,
             Identity(identity.as_deref()),
             Escaped(request.method().as_str()),
             // The query may hold a token.
             Escaped(request.uri().path()),
             response.status().as_u16()
         );
-        Ok::<_, Infallible>(signed(response, site.tls_only && secure))
+        Ok::<_, Infallible>(site.sign(response, safe))
     });
     let ended = {
         let connection = http1::Builder::new()
@@ -163,13 +178,14 @@ impl Site {
         &self,
         request: &mut Request<()>,
         reception: &Reception<'_>,
+        visitor: &Visitor,
         promised: &Mutex<Option<Promise>>,
     ) -> Answer {
         let response = match handshake::answer(request, &self.subprotocols) {
             Ok(response) => response,
             Err(refusal) => return nobody(refused(refusal)),
         };
-        let welcome = match reception.receive(request, Wants::WebSocket).await {
+        let welcome = match reception.receive(visitor, request, Wants::WebSocket).await {
             Ok(welcome) => welcome,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -179,7 +195,12 @@ impl Site {
         (response.map(|()| empty()), identity)
     }
 
-    async fn respond(&self, request: &Request<()>, reception: &Reception<'_>) -> Answer {
+    async fn respond(
+        &self,
+        request: &Request<()>,
+        reception: &Reception<'_>,
+        visitor: &Visitor,
+    ) -> Answer {
         let path = request.uri().path();
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if reads && self.health_path.as_deref() == Some(path) {
@@ -191,7 +212,7 @@ impl Site {
         if !reads {
             return nobody(refused(method_not_allowed("GET, HEAD")));
         }
-        let welcome = match reception.receive(request, Wants::Page).await {
+        let welcome = match reception.receive(visitor, request, Wants::Page).await {
             Ok(welcome) => welcome,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -205,22 +226,26 @@ impl Site {
         }
         (response, welcome.identity)
     }
-}
 
-/// What every answer says of us: who, but not which version; and that types are not guesses.
-/// Where plain clients are turned away, browsers are told not to try it (RFC 6797).
-fn signed(mut response: Response<Body>, tls_only: bool) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(SERVER, HeaderValue::from_static("websockify"));
-    if tls_only {
-        let year = HeaderValue::from_static("max-age=31536000");
-        headers.insert(STRICT_TRANSPORT_SECURITY, year);
-    }
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    /// What every answer says of us: who, but not which version; that types are not guesses; and
+    /// who may frame it. Where plain clients are turned away, browsers that are `safe` are told
+    /// not to try it (RFC 6797).
+    fn sign(&self, mut response: Response<Body>, safe: bool) -> Response<Body> {
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(SERVER, HeaderValue::from_static("websockify"));
+        if self.tls_only && safe {
+            let year = HeaderValue::from_static("max-age=31536000");
+            headers.insert(STRICT_TRANSPORT_SECURITY, year);
+        }
+        if !switching {
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            if let Some(frames) = &self.frames {
+                frames.sign(headers);
+            }
+        }
+        response
     }
-    response
 }
 
 /// The same address by https, where there is one to name.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -40,6 +40,8 @@ pub enum Full {
     Server,
     /// --max-connections-per-address of its address are here.
     Address,
+    /// No further session is served.
+    Closed,
 }
 
 impl Census {
@@ -70,36 +72,42 @@ impl Census {
         });
     }
 
-    /// Gives a new connection its seat.
+    /// Gives a new connection its seat; `from` is `None` where it is not yet known whose it is.
     ///
     /// # Errors
     /// Which limit is reached.
     pub fn enter(self: &Arc<Self>, from: Option<IpAddr>) -> Result<Seat, Full> {
-        let limited = from
-            .map(network)
-            .filter(|it| self.per_address.loopback || !it.is_loopback());
-        let mut entered = Ok(());
+        let mut entered = Err(Full::Server);
         self.counts.send_if_modified(|counts| {
             if counts.connections >= self.max {
-                entered = Err(Full::Server);
                 return false;
             }
-            if let Some(network) = limited {
-                let here = counts.by_address.entry(network).or_default();
-                if *here >= self.per_address.limit {
-                    entered = Err(Full::Address);
-                    return false;
-                }
-                *here += 1;
+            entered = self.count(counts, from);
+            if entered.is_err() {
+                return false;
             }
             counts.connections += 1;
             counts.connections == 1
         });
-        entered.map(|()| Seat {
+        entered.map(|counted| Seat {
             census: self.clone(),
-            limited,
+            counted: counted.map_or_else(OnceLock::new, OnceLock::from),
             session: AtomicBool::new(false),
         })
+    }
+
+    /// Counts one more connection of an address, and says under what, if addresses like it count.
+    fn count(&self, counts: &mut Counts, from: Option<IpAddr>) -> Result<Option<IpAddr>, Full> {
+        let counts_here = |it: &IpAddr| self.per_address.loopback || !it.is_loopback();
+        let Some(network) = from.map(network).filter(counts_here) else {
+            return Ok(None);
+        };
+        let here = counts.by_address.entry(network).or_default();
+        if *here >= self.per_address.limit {
+            return Err(Full::Address);
+        }
+        *here += 1;
+        Ok(Some(network))
     }
 }
 
@@ -107,22 +115,56 @@ impl Census {
 #[derive(Debug)]
 pub struct Seat {
     census: Arc<Census>,
-    limited: Option<IpAddr>,
+    /// What its client's share is counted under.
+    counted: OnceLock<IpAddr>,
     session: AtomicBool,
 }
 
 impl Seat {
-    /// Makes the connection a session; `false` when no further session is admitted.
-    pub fn begin_session(&self) -> bool {
+    /// Counts the connection as its client's, once it is known who that is.
+    ///
+    /// # Errors
+    /// The client has its share already.
+    pub fn belongs_to(&self, client: Option<IpAddr>) -> Result<(), Full> {
+        let mut counted = Ok(());
+        self.census.counts.send_if_modified(|counts| {
+            counted = self.count(counts, client);
+            false
+        });
+        counted
+    }
+
+    /// Makes the connection a session of `client`.
+    ///
+    /// # Errors
+    /// Why no further one is admitted.
+    pub fn begin_session(&self, client: Option<IpAddr>) -> Result<(), Full> {
+        let mut begun = Err(Full::Closed);
         self.census.counts.send_if_modified(|counts| {
             if counts.closed || self.census.once && counts.served > 0 {
+                return false;
+            }
+            begun = self.count(counts, client);
+            if begun.is_err() {
                 return false;
             }
             self.session.store(true, Ordering::Relaxed);
             counts.sessions += 1;
             counts.served += 1;
             true
-        })
+        });
+        begun
+    }
+
+    /// A connection is counted once.
+    fn count(&self, counts: &mut Counts, client: Option<IpAddr>) -> Result<(), Full> {
+        if self.counted.get().is_none() {
+            if let Some(network) = self.census.count(counts, client)? {
+                // Nobody else sets it: all of this is under the lock of the counts.
+                let _ = self.counted.set(network);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,11 +174,11 @@ impl Drop for Seat {
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);
-            if let Some(network) = self.limited {
-                if let Some(here) = counts.by_address.get_mut(&network) {
+            if let Some(network) = self.counted.get() {
+                if let Some(here) = counts.by_address.get_mut(network) {
                     *here -= 1;
                     if *here == 0 {
-                        counts.by_address.remove(&network);
+                        counts.by_address.remove(network);
                     }
                 }
             }
@@ -203,6 +245,31 @@ mod tests {
     }
 
     #[test]
+    fn a_proxys_connections_are_their_clients() {
+        let per_address = PerAddress {
+            limit: 1,
+            loopback: true,
+        };
+        let census = Census::new(9, per_address, false);
+        let client = |text: &str| Some(text.parse().unwrap());
+        let seats: Vec<super::Seat> = (0..3).map(|_| census.enter(None).unwrap()).collect();
+        assert_eq!(seats[0].begin_session(client("192.0.2.1")), Ok(()));
+        assert_eq!(
+            seats[1].begin_session(client("192.0.2.1")),
+            Err(Full::Address)
+        );
+        assert_eq!(seats[1].begin_session(client("192.0.2.2")), Ok(()));
+        assert_eq!(seats[2].belongs_to(client("192.0.2.2")), Err(Full::Address));
+        assert_eq!(seats[2].belongs_to(client("192.0.2.3")), Ok(()));
+        // It is counted already, whoever its requests are from.
+        assert_eq!(seats[2].begin_session(client("192.0.2.1")), Ok(()));
+        assert_eq!(enter(&census, "192.0.2.3").unwrap_err(), Full::Address);
+        drop(seats);
+        let _seat = enter(&census, "192.0.2.3").unwrap();
+        assert_eq!(census.watch().borrow().by_address.len(), 1);
+    }
+
+    #[test]
     fn one_session_and_no_other() {
         let census = Census::new(
             9,
@@ -216,10 +283,10 @@ mod tests {
             enter(&census, "::1").unwrap(),
             enter(&census, "::1").unwrap(),
         );
-        assert!(one.begin_session());
-        assert!(!other.begin_session());
+        assert_eq!(one.begin_session(None), Ok(()));
+        assert_eq!(other.begin_session(None), Err(Full::Closed));
         drop(one);
-        assert!(!other.begin_session());
+        assert_eq!(other.begin_session(None), Err(Full::Closed));
         drop(other);
         let counts = census.watch();
         assert_eq!((counts.borrow().sessions, counts.borrow().served), (0, 1));

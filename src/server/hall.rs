@@ -1,20 +1,17 @@
 //! Where accepted clients are let in or turned away.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, sleep};
 
 use super::census::{Census, Full};
 use super::pulse::{Beat, Pulse};
+use super::turned_away::refuse;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log::Throttle;
 use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
-use crate::stream::Socket;
 use crate::systemd::notify;
 
 /// What every listener shares.
@@ -23,20 +20,15 @@ pub(super) struct Hall {
     pub(super) context: Arc<Context>,
     pub(super) pulse: Pulse,
     sandbox: Sandbox,
-    turned_away: Throttle,
-    refusing: AtomicU32,
 }
 
 impl Hall {
     pub(super) fn new(census: Arc<Census>, context: Arc<Context>, sandbox: Sandbox) -> Arc<Self> {
-        let (turned_away, refusing) = (Throttle::default(), AtomicU32::new(0));
         Arc::new(Self {
             census,
             context,
             pulse: Pulse::default(),
             sandbox,
-            turned_away,
-            refusing,
         })
     }
 
@@ -64,7 +56,10 @@ impl Hall {
     }
 
     pub(super) fn admit(self: &Arc<Self>, accepted: Accepted) {
-        match self.census.enter(accepted.peer.ip()) {
+        // Whose connection a trusted proxy's is, it has yet to say.
+        let proxy = self.context.proxies.trusts(&accepted.peer);
+        let from = accepted.peer.ip().filter(|_| !proxy);
+        match self.census.enter(from) {
             Ok(seat) => {
                 tokio::spawn(session::run(accepted, seat, self.context.clone()));
             }
@@ -72,23 +67,17 @@ impl Hall {
         }
     }
 
-    fn turn_away(self: &Arc<Self>, accepted: Accepted, full: Full) {
-        if let Some(more) = self.turned_away.pass() {
-            let option = match full {
-                Full::Server => "--max-connections",
-                Full::Address => "--max-connections-per-address",
+    fn turn_away(&self, accepted: Accepted, full: Full) {
+        let context = self.context.clone();
+        tokio::spawn(async move {
+            let Accepted { mut socket, peer } = accepted;
+            let refusing = async {
+                // A PROXY header, if there is to be one, comes before what tells TLS.
+                let _ = context.proxies.caller(&mut socket, peer).await?;
+                refuse(socket, context.tls.is_some()).await.ok()
             };
-            log::warn!("turned away client={} by {option}{more}", accepted.peer);
-        }
-        if self.refusing.fetch_add(1, Ordering::Relaxed) < limits::REFUSALS_AT_ONCE {
-            let hall = self.clone();
-            tokio::spawn(async move {
-                let _ = timeout(limits::REFUSAL_TIME, refuse(accepted.socket)).await;
-                hall.refusing.fetch_sub(1, Ordering::Relaxed);
-            });
-        } else {
-            self.refusing.fetch_sub(1, Ordering::Relaxed);
-        }
+            context.turned_away.tell(&peer, full, refusing).await;
+        });
     }
 
     pub(super) fn status(&self) -> String {
@@ -134,16 +123,4 @@ impl Hall {
             }
         }
     }
-}
-
-/// Says 503 and reads what the client has sent, so that closing does not take the answer back.
-async fn refuse(mut stream: Socket) -> io::Result<()> {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: websockify\r\n\
-        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\nRetry-After: 10\r\n\
-        Connection: close\r\n\r\nToo many connections\n";
-    stream.write_all(ANSWER).await?;
-    stream.shutdown().await?;
-    let mut rest = [0; 1024];
-    while stream.read(&mut rest).await? > 0 {}
-    Ok(())
 }

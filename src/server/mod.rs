@@ -5,6 +5,7 @@ mod ends;
 mod hall;
 mod pulse;
 mod reload;
+pub mod turned_away;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -24,6 +25,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::{self, Sandbox};
@@ -35,6 +37,7 @@ use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
 use reload::Stamp;
+use turned_away::TurnedAway;
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -219,13 +222,18 @@ fn context(service: Service, material: Material, drain: Drain) -> Result<Context
             files: material.files,
             page: service.target.is_none().then_some(demo::PAGE),
             tls_only: material.tls.as_ref().is_some_and(Tls::only),
+            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            frames: service.frames,
             health_path: service.health_path,
             subprotocols: service.subprotocols,
         },
+        proxies: Proxies::new(service.proxies),
+        turned_away: TurnedAway::default(),
         tls: material.tls,
         door: material.door,
         target: service.target.map_or_else(demo::start_target, Ok)?,
         target_tls: material.target_tls,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

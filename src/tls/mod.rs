@@ -83,6 +83,12 @@ impl Tls {
         self.options.only
     }
 
+    /// Whether clients must show a certificate.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.options.verify_client
+    }
+
     /// Reads everything anew, for [`Self::renew`]; blocks.
     ///
     /// # Errors
@@ -105,7 +111,7 @@ impl Tls {
     /// Finds out what a client speaks and does the handshake if that is TLS. `None` when it left
     /// or failed, which is logged now and then.
     pub async fn open(&self, socket: Socket, peer: &impl fmt::Display) -> Option<Stream> {
-        let first = timeout(limits::REQUEST_HEAD_TIME, socket.peek())
+        let first = timeout(limits::REQUEST_HEAD_TIME, socket.peek_first())
             .await
             .ok()?
             .ok()??;

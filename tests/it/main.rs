@@ -22,12 +22,14 @@ mod compat; // what websockify does, asked of both programs
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod limits; // connections, descriptors, request heads
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
+mod proxies; // who is behind a proxy, and who we are for one
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target

@@ -29,9 +29,14 @@ fn guesses_are_found_and_nothing_else() {
     drop(admitted(bridge.addr(), JANE));
     bridge.wait_for_line(|line| line.starts_with("session "));
     let v6 = "auth failed client=[2001:db8::7]:5901 plugin=ExpectOrigin reason=\"no origin\"";
-    let found = addresses(&format!("{}{v6}\n", bridge.stderr()));
+    // Without a port, as a proxy names them.
+    let proxied = ["192.0.2.7", "[2001:db8::8]"].map(|client| {
+        format!("auth failed client={client} plugin=ExpectOrigin reason=\"no origin\"\n")
+    });
+    let found = addresses(&format!("{}{v6}\n{}", bridge.stderr(), proxied.concat()));
     let Some(found) = found else { return };
-    assert_eq!(found, ["127.0.0.1", "127.0.0.1", "2001:db8::7"]);
+    let named = ["2001:db8::7", "192.0.2.7", "2001:db8::8"];
+    assert_eq!(found, [&["127.0.0.1", "127.0.0.1"], &named[..]].concat());
 }
 
 /// What the filter finds in a log; nothing where there is no fail2ban.

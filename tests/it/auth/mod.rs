@@ -9,6 +9,7 @@ use crate::wire::{Response, UPGRADE, Wire, Ws};
 mod basic; // user and password
 mod client_cert; // names in certificates
 mod fail2ban; // the line that fail2ban reads
+mod guesses; // how fast passwords can be tried
 mod origin; // pages of other sites
 mod pages; // --web-auth, and the pass for browsers that send no password with a WebSocket
 
@@ -53,19 +54,20 @@ fn every_past_bug_has_its_test() {
     let sources = [
         include_str!("basic.rs"),
         include_str!("client_cert.rs"),
+        include_str!("guesses.rs"),
         include_str!("origin.rs"),
         include_str!("pages.rs"),
+        include_str!("../proxies/accepted.rs"),
+        include_str!("../proxies/announced.rs"),
+        include_str!("../proxies/forwarded.rs"),
     ];
-    let rows = table.lines().filter(|line| line.contains("`auth::"));
+    let rooms = ["`auth::", "`proxies::"];
+    let rows = table
+        .lines()
+        .filter(|line| rooms.iter().any(|room| line.contains(room)));
     let mut count = 0;
     for row in rows {
-        let test = row
-            .split("`auth::")
-            .nth(1)
-            .unwrap()
-            .split('`')
-            .next()
-            .unwrap();
+        let test = row.rsplit('`').nth(1).unwrap();
         let name = test.split("::").last().unwrap();
         assert!(
             sources

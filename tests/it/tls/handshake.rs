@@ -73,6 +73,27 @@ fn a_client_that_comes_and_goes_leaves_no_line() {
 }
 
 #[test]
+fn one_too_many_is_told_in_what_it_speaks_and_costs_no_handshake() {
+    let ca = Authority::new();
+    let pair = ca.here();
+    let bridge = bridge_with(&[&pair.options()[..], &["--max-connections=1"]].concat());
+    let mut inside = tunnel::open(bridge.addr(), &ca);
+    // The whole alert: fatal, internal_error.
+    let mut tls = Wire::connect(bridge.addr());
+    tls.send(BEGUN);
+    assert_eq!(tls.rest(), [21, 3, 1, 0, 2, 2, 80]);
+    let said = s_client(bridge.addr(), &[]);
+    assert!(said.contains("alert internal error"), "{said}");
+    let mut plain = Wire::connect(bridge.addr());
+    assert_eq!(plain.request(UPGRADE).status, 503);
+    // Who says nothing is let go.
+    let mut silent = Wire::connect(bridge.addr());
+    assert_eq!(silent.rest(), b"");
+    inside.expect_echo("undisturbed");
+    assert!(!bridge.stderr().contains("tls client="));
+}
+
+#[test]
 fn without_a_certificate_tls_is_not_spoken() {
     let bridge = bridge_with(&[]);
     let said = s_client(bridge.addr(), &[]);
