@@ -41,6 +41,7 @@ install: $(BRIDGE)
 	done
 	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
 	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
+	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
 
 clean:
 	$(CARGO) clean

@@ -1,7 +1,7 @@
 //! Parse, run, exit.
 
 use std::env;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -12,10 +12,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            // From inetd it may be the client's own stream: the exit status has to do.
-            if !websockify::log::is_the_clients(stderr()) {
-                let _ = writeln!(stderr(), "websockify: error: {failure}");
-            }
+            websockify::log::failed(&failure);
             failure.status()
         }
     }

@@ -10,7 +10,7 @@ use crate::drain::Drain;
 use crate::http::{self, Site};
 use crate::limits;
 use crate::listener::Accepted;
-use crate::log::Summary;
+use crate::log::{Event, Summary};
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::Reception;
@@ -84,18 +84,19 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
+    let number = seat.session_number();
     let peer = client.welcome.client;
     let announcement = context.announce.map(|version| {
         let to = caller.to.or_else(|| client.stream.socket().local());
         proxy_protocol::write(version, peer.address(), to)
     });
-    let relay = match Box::pin(reach(&context, &peer, announcement)).await {
+    let relay = match Box::pin(reach(&context, &peer, announcement, number)).await {
         Ok(target) => Relay::new(client.stream, client.early, target, context.settings),
         Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
     };
     let summary: Summary = relay.run(drain.clone()).await;
     let identity = client.welcome.identity;
-    summary.log(&peer, identity.as_deref(), &context.target);
+    summary.log(&peer, identity.as_deref(), &context.target, number);
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have
@@ -104,6 +105,7 @@ async fn reach(
     context: &Context,
     peer: &impl fmt::Display,
     announcement: Option<Vec<u8>>,
+    number: u64,
 ) -> Result<Stream, Refused> {
     let mut drain = context.drain.clone();
     let told_long_ago = async {
@@ -112,7 +114,9 @@ async fn reach(
     };
     tokio::select! {
         reached = context.target.connect(context.target_tls.as_ref(), announcement) => reached.map_err(|error| {
-            log::warn!("cannot connect to {} for client={peer}: {error}", context.target);
+            let target = &context.target;
+            log::warn!(event = Event::Unreachable, client:% = peer, target:%, session = number;
+                "cannot connect to {target} for client={peer}: {error}");
             Refused::Unreachable
         }),
         () = told_long_ago => Err(Refused::Shutdown),

@@ -2,12 +2,13 @@
 //! the escaping of whatever came from the network.
 
 pub mod escape;
+mod event;
+mod journal;
 mod session;
 mod throttle;
 mod traffic;
 
 use std::any::Any;
-use std::env;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -15,22 +16,25 @@ use std::panic;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::fs::FileType;
 
+use crate::error::Failure;
 use escape::Escaped;
 
+pub use event::Event;
 pub use session::{ClosedBy, Identity, Summary};
 pub use throttle::Throttle;
 pub use traffic::{traffic, traffic_legend};
 
-/// Sends everything that this crate logs to stderr. Under systemd each line carries its priority
-/// (sd-daemon(3)), so that `journalctl -p warning` works.
+/// Sends everything that this crate logs to the journal, or to stderr. Where the journal reads stderr
+/// but cannot be sent to, each line carries its priority (sd-daemon(3)).
 pub fn start(verbose: bool) {
     let level = if verbose {
         LevelFilter::Debug
     } else {
         LevelFilter::Info
     };
-    let sink = Box::new(Stderr {
-        priorities: is_journal(io::stderr()),
+    let journal = journal::is_connected();
+    let sink = Box::new(Sink {
+        journal,
         silent: is_the_clients(io::stderr()),
     });
     // A second logger is refused; that happens only where a test starts us twice.
@@ -59,12 +63,37 @@ fn words(payload: &dyn Any) -> &str {
     }
 }
 
-struct Stderr {
-    priorities: bool,
+/// Says why nobody was served.
+pub fn failed(failure: &Failure) {
+    // It may come before there is a sink, which is for after the command line.
+    let sink = Sink {
+        journal: journal::is_connected(),
+        silent: is_the_clients(io::stderr()),
+    };
+    let event = match failure {
+        Failure::Sandbox(_) => Event::SandboxRefused,
+        Failure::Usage(_) | Failure::Start(_) => Event::StartFailed,
+    };
+    let fields = [("event", event)];
+    let mut record = Record::builder();
+    let record = record
+        .level(Level::Error)
+        .target(env!("CARGO_CRATE_NAME"))
+        .key_values(&fields);
+    sink.log(
+        &record
+            .args(format_args!("websockify: error: {failure}"))
+            .build(),
+    );
+}
+
+/// The journal where it reads standard error, else standard error.
+struct Sink {
+    journal: bool,
     silent: bool,
 }
 
-impl Log for Stderr {
+impl Log for Sink {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The libraries' own chatter is for their developers.
         !self.silent && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
@@ -74,13 +103,16 @@ impl Log for Stderr {
         if !self.enabled(record.metadata()) {
             return;
         }
+        if self.journal && journal::send(record) {
+            return;
+        }
         let priority = match record.level() {
             Level::Error => "<3>",
             Level::Warn => "<4>",
             Level::Info => "<6>",
             Level::Debug | Level::Trace => "<7>",
         };
-        let priority = if self.priorities { priority } else { "" };
+        let priority = if self.journal { priority } else { "" };
         // One write, so that lines of several threads do not mix. A closed stderr is no reason to
         // stop serving.
         let line = format!("{priority}{}\n", record.args());
@@ -100,14 +132,6 @@ pub fn is_the_clients(stream: impl AsFd) -> bool {
     };
     FileType::from_raw_mode(input.st_mode) == FileType::Socket
         && (input.st_dev, input.st_ino) == (stream.st_dev, stream.st_ino)
-}
-
-/// Whether `file` is the journal's stream, as `JOURNAL_STREAM` names it (systemd.exec(5)).
-fn is_journal(file: impl AsFd) -> bool {
-    let Ok(named) = env::var("JOURNAL_STREAM") else {
-        return false;
-    };
-    rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 #[cfg(test)]

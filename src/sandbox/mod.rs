@@ -18,6 +18,7 @@ use landlock::{
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::error::Failure;
+use crate::log::Event;
 use plan::Plan;
 
 /// The newest landlock whose rights are all known here; the kernel may have less.
@@ -68,7 +69,7 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
                      with --sandbox=try we would serve without"
                 )));
             }
-            log::warn!("no sandbox: {fault}");
+            log::warn!(event = Event::Sandbox, sandbox = "none"; "no sandbox: {fault}");
             Ok(Sandbox(0))
         }
     }

@@ -25,6 +25,7 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::log::Event;
 use crate::proxies::Proxies;
 use crate::relay::Settings;
 use crate::sandbox::plan::Plan;
@@ -59,7 +60,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let (listen, wanted, service, material) = Material::load(config, watched)?;
     let doors = listener::open(listen)?;
     let sandbox = sandbox::enter(wanted, &plan)?;
-    log::info!("{sandbox}");
+    log::info!(event = Event::Sandbox, sandbox = sandbox.summary(); "{sandbox}");
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
@@ -156,7 +157,8 @@ async fn serve(
             }
         }
     }
-    log::info!("bridging to {}", hall.context.target);
+    let target = &hall.context.target;
+    log::info!(event = Event::Ready, target:%; "bridging to {target}");
     let status = hall.status();
     notify::ready(&status);
 
@@ -193,7 +195,7 @@ async fn serve(
     drop(listeners);
     if let Some(option) = why {
         hall.census.close();
-        log::info!("ending by {option}");
+        log::info!(event = Event::Ending, option; "ending by {option}");
         tokio::select! {
             _ = counts.wait_for(|counts| counts.sessions == 0) => {}
             () = signals.next() => {}

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::limits;
+use crate::log::Event;
 use crate::session::Context;
 use crate::systemd::{credentials, notify};
 use crate::tls::Tls;
@@ -52,8 +53,9 @@ pub(super) async fn keep(
         let shared = context.clone();
         let renewed = spawn_blocking(move || renew(&shared)).await;
         match renewed.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) => log::info!("reloaded"),
-            Err(fault) => log::error!("not reloaded, everything stays as it was: {fault}"),
+            Ok(()) => log::info!(event = Event::Reloaded; "reloaded"),
+            Err(fault) => log::error!(event = Event::NotReloaded;
+                "not reloaded, everything stays as it was: {fault}"),
         }
         notify::ready(&status());
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::census::Full;
 use crate::limits;
 use crate::listener::Peer;
-use crate::log::Throttle;
+use crate::log::{Event, Throttle};
 use crate::sniff::{Speaks, sniff};
 use crate::stream::Socket;
 
@@ -29,7 +29,8 @@ impl TurnedAway {
             Full::Closed => return,
         };
         if let Some(more) = self.logged.pass() {
-            log::warn!("turned away client={peer} by {option}{more}");
+            log::warn!(event = Event::TurnedAway, client:% = peer, option;
+                "turned away client={peer} by {option}{more}");
         }
     }
 

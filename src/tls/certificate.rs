@@ -12,6 +12,7 @@ use openssl::x509::{X509, X509Ref};
 
 use super::Options;
 use crate::limits;
+use crate::log::Event;
 use crate::systemd::credentials;
 
 /// Where a certificate and its key are.
@@ -199,6 +200,7 @@ impl Certificate {
         }
         if certificate.not_after() < soon {
             log::warn!(
+                event = Event::Expires, names:% = self.names.join(" ");
                 "the certificate of {} expires on {}",
                 self.names.join(", "),
                 certificate.not_after()

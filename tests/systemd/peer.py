@@ -9,9 +9,11 @@
     peer.py dns PORT  answers queries for --name by --address
 
     --tls CAFILE  --host ADDRESS  --name NAME  --path URI
+    --user NAME:PASSWORD
 """
 
 import argparse
+import base64
 import os
 import random
 import socket
@@ -44,7 +46,8 @@ class Session:
             f"GET {args.path} HTTP/1.1\r\nHost: {args.name}\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Protocol: binary\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"{self.credentials(args)}\r\n".encode()
         )
         head = b""
         while b"\r\n\r\n" not in head:
@@ -55,6 +58,12 @@ class Session:
         line = head.split(b"\r\n")[0].decode()
         if " 101 " not in line:
             raise OSError(line)
+
+    @staticmethod
+    def credentials(args):
+        if not args.user:
+            return ""
+        return f"Authorization: Basic {base64.b64encode(args.user.encode()).decode()}\r\n"
 
     def send(self, opcode, payload):
         mask = os.urandom(4)
@@ -173,7 +182,8 @@ def edge(args):
         except OSError as error:
             print("lost:", error)
             lost += 1
-        time.sleep(args.seconds + random.uniform(-0.03, 0.03))
+        if args.seconds:
+            time.sleep(args.seconds + random.uniform(-0.03, 0.03))
     print(f"{lost} of {args.count} lost")
     sys.exit(lost > 0)
 
@@ -200,6 +210,7 @@ def main():
     parser.add_argument("--tls")
     parser.add_argument("--host", default="localhost")
     parser.add_argument("--name", default="localhost")
+    parser.add_argument("--user")
     parser.add_argument("--path", default="/")
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0)
