@@ -42,6 +42,7 @@ install: $(BRIDGE)
 	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
 	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
 	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
 
 clean:
 	$(CARGO) clean
@@ -51,6 +52,6 @@ help:
 	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
-	@echo 'make install  copy it to PREFIX/bin (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make install  copy it to PREFIX/bin, and its pages to PREFIX/share/man (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

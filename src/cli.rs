@@ -17,8 +17,10 @@ use crate::error::Failure;
 const USAGE: &str = "\
 websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
+       websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
-       websockify --demo [SOURCE_PORT]";
+       websockify --demo [SOURCE_PORT]
+       websockify ctl --help";
 
 const AFTER: &str = "\
 Each option can also be given by its environment variable; the command line wins, also where it
@@ -226,15 +228,16 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub file_only: bool,
 
-    /// Ask CLASS who may open a WebSocket: BasicHTTPAuth, ExpectOrigin or ClientCertCNAuth; repeat
-    /// it or separate by commas, and all must agree
+    /// Ask CLASS who may open a WebSocket: BasicHTTPAuth, ExpectOrigin, ClientCertCNAuth, or Exec
+    /// for a program of your own; repeat it or separate by commas, and all must agree
     #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_AUTH_PLUGIN", value_delimiter = ',',
           action = ArgAction::Append)]
     pub auth_plugin: Vec<String>,
 
     /// What the --auth-plugin of the same place goes by: USER:PASSWORD, which every user of this
     /// machine can read in the list of processes, or better @FILE as htpasswd -B makes it; origins
-    /// (https://host, https://*.host); or names in certificates. In the environment, one a line
+    /// (https://host, https://*.host); names in certificates; or a program and its arguments
+    /// (websockify-helper(7)). In the environment, one a line
     #[arg(long, value_name = "ARG", env = "WEBSOCKIFY_AUTH_SOURCE", hide_env_values = true,
           value_delimiter = '\n', action = ArgAction::Append)]
     pub auth_source: Vec<String>,
@@ -267,6 +270,50 @@ pub struct Options {
           action = ArgAction::Append)]
     pub frame_ancestors: Vec<String>,
 
+    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, or Exec for a program of your
+    /// own; takes the place of a target
+    #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
+    pub token_plugin: Option<String>,
+
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
+    /// files; a directory of files or sockets that are named like tokens; or a program and its
+    /// arguments (websockify-helper(7))
+    #[arg(
+        long,
+        value_name = "ARG",
+        env = "WEBSOCKIFY_TOKEN_SOURCE",
+        hide_env_values = true
+    )]
+    pub token_source: Option<String>,
+
+    /// Take the name in the Host header, without a port, for the token
+    #[arg(long, env = "WEBSOCKIFY_HOST_TOKEN", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub host_token: bool,
+
+    /// Where in a request its token is: query (?token=…), path (its last part), host or
+    /// header:NAME; default is query
+    #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
+    pub token_from: Option<String>,
+
+    /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
+    /// from their user; close is a WebSocket that is closed with a code and a reason
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",
+          value_parser = ["http", "close"])]
+    pub token_errors: String,
+
+    /// Let tokens lead only to CIDR, HOST, *.DOMAIN, each with :PORT or :FIRST-LAST or for every
+    /// port, or unix:DIRECTORY; repeat it or separate by commas. Judged is the address that a name
+    /// turns out to have
+    #[arg(long, value_name = "WHERE", env = "WEBSOCKIFY_ALLOW_TARGET", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub allow_target: Vec<String>,
+
+    /// The same as --token-plugin=TokenFile --token-source=FILE
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]
+    pub target_config: Option<String>,
+
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
@@ -280,6 +327,16 @@ pub struct Options {
     /// Answer GET PATH with 200 while the program serves
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,
+
+    /// Answer GET PATH with counts of sessions, bytes and refusals, as OpenMetrics text: whoever
+    /// reaches the port can read them
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_METRICS_PATH")]
+    pub metrics_path: Option<String>,
+
+    /// Unix socket for `websockify ctl`, which lists and ends sessions: for root and our own user.
+    /// Unless given, 'control' in systemd's RuntimeDirectory= if there is one
+    #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
 
     /// Connections at once, web pages included. Unless given, 10000 or what the limit on open
     /// files has room for
@@ -351,20 +408,18 @@ pub struct Typed {
     pub inetd: bool,
     /// See [`Options::demo`].
     pub demo: bool,
+    /// See [`Options::token_plugin`] and [`Options::target_config`].
+    pub tokens: bool,
 }
 
 /// websockify's options that this build does not have. Naming one is an error, never ignored: an
 /// administrator who asked for TLS must not get a plain port.
 const NOT_IN_THIS_BUILD: &[&str] = &[
     "daemon",
-    "host-token",
     "legacy-syslog",
     "log-file",
     "record",
     "syslog",
-    "target-config",
-    "token-plugin",
-    "token-source",
     "wrap-mode",
 ];
 
@@ -377,6 +432,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "file-only",
     "heartbeat",
     "help",
+    "host-token",
     "idle-timeout",
     "inetd",
     "key",
@@ -388,7 +444,10 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "ssl-only",
     "ssl-target",
     "ssl-version",
+    "target-config",
     "timeout",
+    "token-plugin",
+    "token-source",
     "traffic",
     "unix-listen",
     "unix-listen-mode",
@@ -448,6 +507,7 @@ fn from_matches(matches: &ArgMatches) -> Result<Options, clap::Error> {
         unix_target: typed("unix_target"),
         inetd: typed("inetd"),
         demo: typed("demo"),
+        tokens: typed("token_plugin") || typed("target_config"),
     };
     Ok(options)
 }

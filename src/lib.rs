@@ -12,40 +12,51 @@
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
 //! - [`auth`]: who may
-//! - [`target`]: where it wants to go
+//! - [`token`]: where a token leads: a [`route`]
+//! - [`helper`]: a program that either of them asks
+//! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`. [`instance`] is
-//! what works around us under systemd.
+//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`, [`ctl`] is
+//! `websockify ctl`, [`meters`] what monitoring reads. [`instance`] is what works around us under
+//! systemd.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod helper;
 pub mod http;
+pub mod inside;
 pub mod instance;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod meters;
 pub mod network;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod reception;
 pub mod refusal;
 pub mod relay;
+pub mod route;
 pub mod sandbox;
 pub mod server;
 pub mod session;
+pub mod slow;
 pub mod sniff;
 pub mod stream;
 pub mod systemd;
 pub mod target;
 pub mod tls;
+pub mod token;
+pub mod watch;
 pub mod websocket;
 
 use std::ffi::OsString;
@@ -61,13 +72,18 @@ use error::Failure;
 /// # Errors
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
-    let mut arguments = arguments.into_iter().peekable();
-    if arguments.peek().is_some_and(is_generator) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.first().is_some_and(is_generator) {
         // Second: the directory for units that win over vendors' and lose against /etc's.
-        if let Some(units) = arguments.nth(1) {
-            instance::generator::generate(Path::new(&units));
+        if let Some(units) = arguments.get(1) {
+            instance::generator::generate(Path::new(units));
         }
         return Ok(None);
+    }
+    if let [_, first, words @ ..] = arguments.as_slice() {
+        if first == "ctl" {
+            return ctl::run(words.iter().cloned()).map(Some);
+        }
     }
     let options = match cli::parse(arguments)? {
         Asked::Print(text) => return Ok(Some(text)),

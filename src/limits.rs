@@ -186,6 +186,25 @@ pub const FAILURE_NAMES: usize = 8;
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
 
+/// How long watched files must stay as they are before they are read: an administrator's `mv a b; mv c d`
+/// is one change.
+pub const WATCH_SETTLED: Duration = Duration::from_millis(50);
+
+/// How long they may go on changing before they are read all the same.
+pub const WATCH_MOST: Duration = Duration::from_secs(1);
+
+/// Bad lines of one reading that are told by number; the others are counted. A file of another kind
+/// would fill the log.
+pub const LINE_FAULTS: usize = 20;
+
+/// Time for a whole conversation on the control socket: a list of ten thousand sessions takes
+/// a fraction of a second.
+pub const CONTROL_TIME: Duration = Duration::from_secs(10);
+
+/// Conversations on the control socket at once: its users are root and ourselves, and one that
+/// stalls must not take our descriptors.
+pub const CONTROL_CONNECTIONS: usize = 8;
+
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
 
@@ -210,3 +229,44 @@ pub const PROXY_HEADER: usize = 4096;
 /// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
 /// standard's least is 3 seconds.
 pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
+/// Time for a helper to answer one question, and for the wait for a turn to ask it: a directory
+/// service on a slow day. A person waits it out, and it is shorter than [`DRAIN_TIME`].
+pub const HELPER_TIME: Duration = Duration::from_secs(5);
+
+/// A helper that leaves a question open for so long is stuck, or has lost it, and is started anew.
+pub const HELPER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time for a helper to start: an interpreter with its libraries on a machine that boots.
+pub const HELPER_START_TIME: Duration = Duration::from_secs(30);
+
+/// Time for a helper that left to be gone, and for what it said last to be read.
+pub const HELPER_LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Questions that one helper has open at once; the next wait for their turn. Each may be as long as
+/// a request head, six times over where JSON escapes it, so they are bounded together by 12 MiB.
+pub const HELPER_QUESTIONS: usize = 64;
+
+/// The longest line of a helper: a page of text and [`HELPER_HEADERS`] in it.
+pub const HELPER_LINE: usize = 64 * 1024;
+
+/// The longest text in an answer of a helper: a sentence for a person, or a name that a session
+/// keeps for as long as it lives.
+pub const HELPER_TEXT: usize = 1024;
+
+/// Headers in an answer of a helper; no status calls for more than two or three.
+pub const HELPER_HEADERS: usize = 32;
+
+/// Lines of a helper's standard error in each [`LOG_INTERVAL`]: a traceback or two.
+pub const HELPER_WORDS: u32 = 100;
+
+/// Starts of a helper that follow its end at once: an upgrade, a crash by one request.
+pub const HELPER_QUICK_STARTS: u32 = 3;
+
+/// Pause before the next start; it doubles with each further one.
+pub const HELPER_PACE: Duration = Duration::from_secs(1);
+
+/// The longest such pause: nobody is let in meanwhile.
+pub const HELPER_PACE_MOST: Duration = Duration::from_secs(10);
+
+/// A helper that has served for so long has settled: its next end is a first one again.
+pub const HELPER_SETTLED: Duration = Duration::from_secs(60);

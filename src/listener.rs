@@ -81,19 +81,52 @@ pub fn is_ours(listen: &Listen, target: &Target) -> bool {
             let here = resolve(host, *port).unwrap_or_default();
             targets.iter().any(|target| {
                 let everywhere = host.is_empty() || here.iter().any(|it| it.ip().is_unspecified());
-                here.contains(target) || everywhere && is_local(target)
+                here.contains(target) || everywhere && is_of_this_machine(target.ip())
             })
         }
         _ => false,
     }
 }
 
-/// Whether an address is one of this machine: nobody can bind to another's.
-fn is_local(address: &SocketAddr) -> bool {
-    let any_port = SocketAddr::new(address.ip(), 0);
-    Socket::new(Domain::for_address(any_port), Type::STREAM, None)
-        .and_then(|socket| socket.bind(&any_port.into()))
-        .is_ok()
+/// Where a listener of ours can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// An address, which may stand for all of this machine's.
+    Tcp {
+        /// As it was bound.
+        address: SocketAddr,
+        /// Whether `::` does not stand for IPv4 as well.
+        only_v6: bool,
+    },
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl Door {
+    /// Where it can be reached, if it listens at a place that has a name.
+    #[must_use]
+    pub fn own(&self) -> Option<Own> {
+        let Self::Listening(socket, _) = self else {
+            return None;
+        };
+        let address = socket.local_addr().ok()?;
+        match (address.as_socket(), address.as_pathname()) {
+            (Some(address), _) => Some(Own::Tcp {
+                address,
+                only_v6: address.is_ipv6() && socket.only_v6().unwrap_or(false),
+            }),
+            (None, Some(path)) => Some(Own::Unix(path.to_owned())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Whether this machine has the address: then a socket can be bound to it.
+#[must_use]
+pub fn is_of_this_machine(address: IpAddr) -> bool {
+    let address = SocketAddr::new(address, 0);
+    Socket::new(Domain::for_address(address), Type::DGRAM, None)
+        .is_ok_and(|socket| socket.bind(&address.into()).is_ok())
 }
 
 /// Options that every relayed TCP socket wants. A listener hands them to what it accepts, so that

@@ -1,16 +1,19 @@
 //! Where a request is let in or turned away: first who it is, and only then anything that costs
 //! work or tells a stranger something.
 
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 
-use crate::auth::{Door, Visitor, Wants};
+use crate::auth::{Admitted, Door, Visitor, Wants};
 use crate::listener::Peer;
+use crate::meters::Reason;
 use crate::proxies::{Caller, Proxies};
 use crate::refusal::Refusal;
 use crate::server::census::{Full, Seat};
+use crate::server::monitor::Monitor;
 use crate::server::turned_away::TurnedAway;
 use crate::tls::peer::Names;
+use crate::token::{Found, Guide, Lost};
 
 /// Receives one client's requests.
 #[derive(Debug)]
@@ -21,6 +24,10 @@ pub struct Reception<'c> {
     pub turned_away: &'c TurnedAway,
     /// Who may come in.
     pub door: &'c Door,
+    /// Where sessions go.
+    pub guide: &'c Guide,
+    /// Where refusals are counted.
+    pub monitor: &'c Monitor,
     /// Who is at the other end.
     pub caller: Caller,
     /// Whether there is TLS in between.
@@ -31,15 +38,15 @@ pub struct Reception<'c> {
     pub seat: &'c Seat,
 }
 
-/// A client gets what it asked for.
+/// A client gets its session, or at least a word about why it has none.
 #[derive(Debug)]
 pub struct Welcome {
     /// Where it is.
     pub client: Peer,
     /// Who it is, if that was asked.
     pub identity: Option<Box<str>>,
-    /// A cookie to set with a page.
-    pub cookie: Option<HeaderValue>,
+    /// Where it goes.
+    pub way: Result<Found, Lost>,
 }
 
 impl Reception<'_> {
@@ -56,29 +63,68 @@ impl Reception<'_> {
         })
     }
 
-    /// Judges a request.
+    /// Judges a request for a page.
     ///
     /// # Errors
-    /// The answer for a client that does not get what it wants.
+    /// The answer for a client that does not get it.
+    pub async fn receive_reader(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+    ) -> Result<Admitted, Refusal> {
+        self.ask_door(visitor, request, Wants::Page).await
+    }
+
+    /// Judges a request for a session.
+    ///
+    /// # Errors
+    /// The answer for a client that does not get one.
     pub async fn receive(
         &self,
         visitor: &Visitor,
         request: &Request<()>,
-        wants: Wants,
     ) -> Result<Welcome, Refusal> {
-        let admitted = self.door.judge(visitor, request, wants).await?;
-        if wants == Wants::WebSocket {
-            let begun = self.seat.begin_session(visitor.peer.ip());
-            begun.map_err(|full| self.no_room(&visitor.peer, full))?;
+        let mut admitted = self.ask_door(visitor, request, Wants::WebSocket).await?;
+        let way = self.guide.find(&visitor.peer, request).await;
+        if let Err(lost) = &way {
+            self.monitor.meters.refused(reason(*lost));
+        }
+        if let (None, Ok(found)) = (self.guide.target(), &way) {
+            let target = &found.route.target;
+            let authorised = self.door.authorise(visitor, request, target, &mut admitted);
+            let authorised = authorised.await;
+            authorised.inspect_err(|_| self.monitor.meters.refused(Reason::Door))?;
+        }
+        match way {
+            Err(lost) if !self.guide.closes() => return Err(answer(lost)),
+            Err(_) => {}
+            Ok(_) => {
+                let begun = self.seat.begin_session(visitor.peer.ip());
+                begun.map_err(|full| self.no_room(&visitor.peer, full))?;
+            }
         }
         Ok(Welcome {
             client: visitor.peer,
             identity: admitted.identity,
-            cookie: admitted.cookie,
+            way,
         })
     }
 
+    async fn ask_door(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+        wants: Wants,
+    ) -> Result<Admitted, Refusal> {
+        let judged = self
+            .door
+            .judge(visitor, request, wants, self.guide.target());
+        let judged = judged.await;
+        judged.inspect_err(|_| self.monitor.meters.refused(Reason::Door))
+    }
+
     fn no_room(&self, client: &Peer, full: Full) -> Refusal {
+        self.monitor.meters.refused(full.into());
         self.turned_away.log(client, full);
         let status = StatusCode::SERVICE_UNAVAILABLE;
         match full {
@@ -87,5 +133,22 @@ impl Reception<'_> {
                 Refusal::new(status, "Too many connections").with(RETRY_AFTER, "10")
             }
         }
+    }
+}
+
+fn reason(lost: Lost) -> Reason {
+    match lost {
+        Lost::NoToken => Reason::NoToken,
+        Lost::Unknown => Reason::UnknownToken,
+        Lost::Unavailable => Reason::TokensUnavailable,
+    }
+}
+
+/// What a client without a way is told.
+fn answer(lost: Lost) -> Refusal {
+    let refusal = Refusal::new(lost.status(), lost.text());
+    match lost {
+        Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
+        Lost::NoToken | Lost::Unknown => refusal,
     }
 }

@@ -1,20 +1,27 @@
 //! Where to: the only place that knows what a target is, resolves its name and connects to it.
 
+pub mod walls;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
+use crate::inside;
 use crate::limits;
 use crate::listener::tune;
 use crate::stream::{Socket, Stream};
 use crate::tls::client::Client;
+use walls::{Forbidden, Walls};
 
 /// A service that clients reach through us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,13 @@ pub enum Target {
     },
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// One in a directory that no path leads out of: see [`inside`].
+    Inside {
+        /// The directory, whatever it is when a session begins.
+        root: PathBuf,
+        /// The socket in it.
+        path: PathBuf,
+    },
 }
 
 impl Target {
@@ -57,34 +71,58 @@ impl Target {
     /// TLS if told so. Returns within [`limits::CONNECT_TIME`].
     ///
     /// # Errors
-    /// The last address's error, or the resolver's.
+    /// The last address's error, or the resolver's; or that it may not be reached.
     pub async fn connect(
         &self,
         tls: Option<&Client>,
+        walls: &Walls,
         announcement: Option<Vec<u8>>,
-    ) -> io::Result<Stream> {
+    ) -> Result<Stream, Unreached> {
         let connecting = async {
             let (mut socket, host) = match self {
-                Self::Unix(path) => (dial_unix(path.clone()).await?, None),
-                Self::Tcp { host, port } => (dial_tcp(host, *port).await?, Some(host.as_str())),
+                Self::Unix(path) => {
+                    let within = walls.judge_path(path)?;
+                    let inside = within.and_then(|it| Some((it, path.strip_prefix(it).ok()?)));
+                    match inside {
+                        Some((root, path)) => (dial_inside(root, path).await?, None),
+                        None => (dial_unix(path.clone()).await?, None),
+                    }
+                }
+                Self::Inside { root, path } => {
+                    walls.judge_path(&root.join(path))?;
+                    (dial_inside(root, path).await?, None)
+                }
+                Self::Tcp { host, port } => {
+                    let addresses = walls.judge(host, resolve(host, *port).await?)?;
+                    (dial_tcp(&addresses).await?, Some(host.as_str()))
+                }
             };
             if let Some(bytes) = announcement {
                 socket.write_all(&bytes).await?;
             }
-            match tls {
-                Some(tls) => tls.connect(socket, host).await,
-                None => Ok(Stream::Plain(socket)),
-            }
+            Ok(match tls {
+                Some(tls) => tls.connect(socket, host).await?,
+                None => Stream::Plain(socket),
+            })
         };
         time::timeout(limits::CONNECT_TIME, connecting)
             .await
             .unwrap_or_else(|_| {
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "no answer within the time for connecting",
-                ))
+                let text = "no answer within the time for connecting";
+                Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
             })
     }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    /// It may not be reached.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// It cannot.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
 }
 
 impl fmt::Display for Target {
@@ -93,6 +131,7 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inside { root, path } => write!(f, "unix:{}", root.join(path).display()),
         }
     }
 }
@@ -123,9 +162,29 @@ async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
     UnixStream::connect(path).await.map(Socket::Unix)
 }
 
-async fn dial_tcp(host: &str, port: u16) -> io::Result<Socket> {
-    let addresses = resolve(host, port).await?;
-    let stream = match addresses.as_slice() {
+async fn dial_inside(root: &Path, path: &Path) -> io::Result<Socket> {
+    let (root, path) = (root.to_owned(), path.to_owned());
+    let socket = spawn_blocking(move || find_socket(&root, &path)).await??;
+    // By its descriptor, so that it is the socket that was found and not what its name is now.
+    dial_unix(format!("/proc/self/fd/{}", socket.as_raw_fd()).into()).await
+}
+
+/// Finds a socket in a directory; blocks.
+///
+/// # Errors
+/// The kernel's: EXDEV for a way out; ENOTSOCK for what is no socket.
+pub fn find_socket(root: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let socket = inside::open(root.as_fd(), path, OFlags::PATH)?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) {
+        FileType::Socket => Ok(socket),
+        _ => Err(Errno::NOTSOCK.into()),
+    }
+}
+
+async fn dial_tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
+    let stream = match addresses {
         [] => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "the name has no address",

@@ -37,4 +37,9 @@ if command -v shellcheck >/dev/null; then
 else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi
+if command -v mandoc >/dev/null; then
+    run mandoc -T lint -W warning man/*.7
+else
+    echo 'no mandoc here: the man pages are not checked'
+fi
 [ -z "$failed" ]

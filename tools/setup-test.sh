@@ -36,6 +36,7 @@ want mmdebstrap mmdebstrap
 want systemd-nspawn systemd-container
 want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 want shellcheck shellcheck
+want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
 fi

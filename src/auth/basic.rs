@@ -88,7 +88,9 @@ impl Basic {
         let name = seal(&[&credentials.user])?;
         let sealed = seal(&[&credentials.user, &credentials.password])?;
         if !self.is_right(&users, name, sealed, &credentials).await? {
-            return Err(Denied::challenge("wrong user or password").guessed(shown()));
+            return Err(Denied::challenge("wrong user or password")
+                .about("user", shown())
+                .guessed());
         }
         let passes = self.passes.as_ref().filter(|_| wants == Wants::Page);
         let proof = users.proof(&name);

@@ -1,25 +1,28 @@
 //! The door: who may come in, asked before a WebSocket is promised and, with `--web-auth`, before
 //! a file is shown.
 //!
-//! Each plugin has a file; [`options`] lists them. [`htpasswd`] and [`users`] know passwords,
-//! [`cookie`] gives passes, [`slow`] delays guessing, [`seal`] is the keyed hash under them all.
+//! Each plugin has a file; [`options`] lists them. [`exec`] asks a program. [`htpasswd`] and
+//! [`users`] know passwords, [`cookie`] gives passes, [`slow`](crate::slow) delays guessing,
+//! [`seal`] is the keyed hash under them all.
 
 mod basic;
 mod client_cert;
 mod cookie;
+mod exec;
 mod htpasswd;
 mod options;
 mod origin;
 mod seal;
-mod slow;
 mod users;
 mod verdict;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
+use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 pub use client_cert::Listed;
@@ -29,12 +32,15 @@ pub use users::Source;
 pub use verdict::Admitted;
 
 use crate::error::Failure;
+use crate::helper::Running;
 use crate::listener::Peer;
 use crate::log::Throttle;
 use crate::refusal::Refusal;
+use crate::slow::Slow;
+use crate::target::Target;
 use crate::tls::peer::Names;
 use basic::Basic;
-use slow::Slow;
+use exec::{Exec, Stage};
 use users::Users;
 use verdict::Denied;
 
@@ -73,10 +79,16 @@ enum Ready {
     Basic(Box<Basic>),
     Origin(Origins),
     Certificate(Listed),
+    Exec(Exec),
 }
 
-/// What a reload has read.
-pub struct Renewed(Vec<Option<Users>>);
+/// What a reload has read and started.
+pub struct Renewed(Vec<Option<New>>);
+
+enum New {
+    Users(Users),
+    Helper(Running),
+}
 
 impl Door {
     /// Reads everything that the options name.
@@ -91,6 +103,7 @@ impl Door {
                 .map_err(Failure::start),
             Plugin::ExpectOrigin(origins) => Ok(Ready::Origin(origins)),
             Plugin::ClientCertCnAuth(listed) => Ok(Ready::Certificate(listed)),
+            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
         };
         Ok(Self {
             plugins: options
@@ -110,13 +123,40 @@ impl Door {
         self.plugins.iter().filter_map(Ready::file).collect()
     }
 
-    /// Reads those files anew; blocks, and changes nothing yet.
+    /// Starts the helpers that it asks.
     ///
     /// # Errors
-    /// One sentence with the file and the line.
+    /// One sentence with the program.
+    pub async fn start(&self) -> Result<(), Failure> {
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                exec.start().await.map_err(Failure::start)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends them; returns when they are gone.
+    pub async fn stop(&self) {
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                exec.stop().await;
+            }
+        }
+    }
+
+    /// Reads those files anew and starts helpers beside those that run; blocks, and changes
+    /// nothing yet.
+    ///
+    /// # Errors
+    /// One sentence with the file and the line, or the program.
     pub fn read(&self) -> Result<Renewed, String> {
         let read = |plugin: &Ready| match plugin {
-            Ready::Basic(basic) => basic.read().map(Some),
+            Ready::Basic(basic) => basic.read().map(New::Users).map(Some),
+            Ready::Exec(exec) => {
+                let started = Handle::current().block_on(exec.another());
+                started.map(New::Helper).map(Some)
+            }
             Ready::Origin(_) | Ready::Certificate(_) => Ok(None),
         };
         self.plugins
@@ -128,14 +168,17 @@ impl Door {
 
     /// Goes by what [`Door::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        for (plugin, users) in self.plugins.iter().zip(renewed.0) {
-            if let (Ready::Basic(basic), Some(users)) = (plugin, users) {
-                basic.renew(users);
+        for (plugin, new) in self.plugins.iter().zip(renewed.0) {
+            match (plugin, new) {
+                (Ready::Basic(basic), Some(New::Users(users))) => basic.renew(users),
+                (Ready::Exec(exec), Some(New::Helper(running))) => exec.replace(running),
+                _ => {}
             }
         }
     }
 
-    /// Judges one request. A refusal has been logged when this returns.
+    /// Judges one request. `target` is where it leads, if that is known before a token is looked
+    /// up. A refusal has been logged when this returns.
     ///
     /// # Errors
     /// The answer for a client that is not let in.
@@ -144,6 +187,7 @@ impl Door {
         visitor: &Visitor,
         request: &Request<()>,
         wants: Wants,
+        target: Option<&Target>,
     ) -> Result<Admitted, Refusal> {
         let mut admitted = Admitted::default();
         if self.plugins.is_empty() || (wants == Wants::Page && !self.pages) {
@@ -157,19 +201,14 @@ impl Door {
             sleep(turn.delay).await;
         }
         for plugin in &self.plugins {
-            let judged = plugin.judge(visitor, request, wants).await;
-            let judged = judged.map_err(|denied| {
-                denied.log(&visitor.peer, plugin.name());
-                if let Some(user) = denied.guess() {
-                    self.slow.failed(from, user, Instant::now());
-                }
-                denied.answer()
-            })?;
+            let judged = plugin.judge(visitor, request, wants, target).await;
+            let judged = judged.map_err(|denied| self.turn_away(denied, visitor, plugin))?;
             admitted.identity = admitted.identity.or(judged.identity);
             admitted.cookie = admitted.cookie.or(judged.cookie);
         }
-        if let Some(user) = &admitted.identity {
-            self.slow.succeeded(from, user);
+        // Otherwise the last word is authorise's.
+        if target.is_some() || wants == Wants::Page {
+            self.forgive(from, &admitted);
         }
         Ok(admitted)
     }
@@ -183,13 +222,53 @@ impl Door {
         let text = "Too many log-ins at once";
         Refusal::new(StatusCode::TOO_MANY_REQUESTS, text).with(RETRY_AFTER, "5")
     }
+
+    /// Judges whether who was let in may reach the `target` that its token led to. A refusal has
+    /// been logged when this returns.
+    ///
+    /// # Errors
+    /// The answer for a client that may not.
+    pub async fn authorise(
+        &self,
+        visitor: &Visitor,
+        request: &Request<()>,
+        target: &Target,
+        admitted: &mut Admitted,
+    ) -> Result<(), Refusal> {
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                let asked = (Wants::WebSocket, Stage::Authorize, Some(target));
+                let judged = exec.judge(visitor, request, asked).await;
+                let judged = judged.map_err(|denied| self.turn_away(denied, visitor, plugin))?;
+                admitted.identity = admitted.identity.take().or(judged.identity);
+            }
+        }
+        self.forgive(visitor.peer.ip(), admitted);
+        Ok(())
+    }
+
+    /// Records a refusal, and counts it where it may have been a guess.
+    fn turn_away(&self, denied: Denied, visitor: &Visitor, plugin: &Ready) -> Refusal {
+        denied.log(&visitor.peer, plugin.name());
+        if let Some(user) = denied.guess() {
+            let from = visitor.peer.ip();
+            self.slow.failed(from, user, Instant::now());
+        }
+        denied.answer()
+    }
+
+    fn forgive(&self, from: Option<IpAddr>, admitted: &Admitted) {
+        if let Some(user) = &admitted.identity {
+            self.slow.succeeded(from, user);
+        }
+    }
 }
 
 impl Ready {
     fn file(&self) -> Option<PathBuf> {
         match self {
             Self::Basic(basic) => basic.source().file(),
-            Self::Origin(_) | Self::Certificate(_) => None,
+            Self::Origin(_) | Self::Certificate(_) | Self::Exec(_) => None,
         }
     }
 
@@ -198,6 +277,7 @@ impl Ready {
             Self::Basic(_) => "BasicHTTPAuth",
             Self::Origin(_) => "ExpectOrigin",
             Self::Certificate(_) => "ClientCertCNAuth",
+            Self::Exec(_) => "Exec",
         }
     }
 
@@ -206,6 +286,7 @@ impl Ready {
         visitor: &Visitor,
         request: &Request<()>,
         wants: Wants,
+        target: Option<&Target>,
     ) -> Result<Admitted, Denied> {
         let headers = request.headers();
         match self {
@@ -220,6 +301,10 @@ impl Ready {
                     identity: Some(name.into()),
                     cookie: None,
                 })
+            }
+            Self::Exec(exec) => {
+                let asked = (wants, Stage::Authenticate, target);
+                exec.judge(visitor, request, asked).await
             }
         }
     }

@@ -7,6 +7,7 @@ use super::origin::Origins;
 use super::users::Source;
 use crate::cli;
 use crate::error::Failure;
+use crate::helper::Program;
 
 /// What the options say about who may come in.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +27,12 @@ pub enum Plugin {
     ExpectOrigin(Origins),
     /// The client's certificate.
     ClientCertCnAuth(Listed),
+    /// Whatever a program says.
+    Exec(Program),
 }
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str = "BasicHTTPAuth, ExpectOrigin and ClientCertCNAuth";
+const CLASSES: &str = "BasicHTTPAuth, ExpectOrigin, ClientCertCNAuth and Exec";
 
 impl Plugin {
     fn parse(class: &str, source: &str) -> Result<Self, String> {
@@ -40,20 +43,29 @@ impl Plugin {
             "BasicHTTPAuth" => Source::parse(source).map(Self::BasicHttpAuth),
             "ExpectOrigin" => Origins::parse(source).map(Self::ExpectOrigin),
             "ClientCertCNAuth" => Listed::parse(source).map(Self::ClientCertCnAuth),
+            "Exec" => Program::parse(source, "--auth-source").map(Self::Exec),
             _ => Err(format!(
-                "--auth-plugin: there is no '{class}'; there are {CLASSES}"
+                "--auth-plugin: there is no '{class}'; there are {CLASSES}; for a Python class \
+                 of your own, see websockify-helper(7)"
             )),
         }
     }
 }
 
 impl Options {
+    /// Whether a program is asked.
+    #[must_use]
+    pub fn has_helper(&self) -> bool {
+        let mut plugins = self.plugins.iter();
+        plugins.any(|plugin| matches!(plugin, Plugin::Exec(_)))
+    }
+
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         let files = self.plugins.iter().filter_map(|plugin| match plugin {
             Plugin::BasicHttpAuth(source) => source.file(),
-            Plugin::ExpectOrigin(_) | Plugin::ClientCertCnAuth(_) => None,
+            Plugin::ExpectOrigin(_) | Plugin::ClientCertCnAuth(_) | Plugin::Exec(_) => None,
         });
         files.collect()
     }
@@ -141,9 +153,10 @@ mod tests {
                 &[BASIC, "--auth-source=a:b", "--web-auth"],
                 "You must use --web to use --web-auth",
             ),
-            (&["--auth-plugin=Basic"], "BasicHTTPAuth, ExpectOrigin and"),
+            (&["--auth-plugin=Basic"], "BasicHTTPAuth, ExpectOrigin, Cl"),
             (&["--auth-plugin=my.Own", "--auth-source=x"], "'my.Own'"),
             (&[BASIC], "needs --auth-source=USER:PASSWORD"),
+            (&["--auth-plugin=Exec"], "needs --auth-source='PROGRAM"),
             (&[BASIC, "--auth-source=secret"], "needs --auth-source"),
             (&[BASIC, "--auth-source=:secret"], "needs --auth-source"),
             (

@@ -24,8 +24,8 @@ pub(super) struct Denied {
     answer: Refusal,
     /// For the administrator.
     reason: &'static str,
-    /// What the client said: a name for it, and the text.
-    about: Option<(&'static str, String)>,
+    /// What the client or a helper said: a name for it, and the text.
+    about: Vec<(&'static str, String)>,
     /// Whether it may have been one guess of many.
     guess: bool,
 }
@@ -35,11 +35,11 @@ impl Denied {
         Self::new(reason, Refusal::new(StatusCode::FORBIDDEN, text))
     }
 
-    fn new(reason: &'static str, answer: Refusal) -> Self {
+    pub(super) fn new(reason: &'static str, answer: Refusal) -> Self {
         Self {
             answer,
             reason,
-            about: None,
+            about: Vec::new(),
             guess: false,
         }
     }
@@ -60,25 +60,31 @@ impl Denied {
         Self::new("too many log-ins at once", answer)
     }
 
-    pub(super) fn about(self, name: &'static str, text: String) -> Self {
+    /// The same, where it may last.
+    pub(super) fn unavailable(reason: &'static str) -> Self {
+        let text = "Log-in is not available at the moment";
+        let answer = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).with(RETRY_AFTER, "10");
+        Self::new(reason, answer)
+    }
+
+    pub(super) fn about(mut self, name: &'static str, text: String) -> Self {
+        self.about.push((name, text));
+        self
+    }
+
+    /// It may have been one guess of many, in the name of the `user` that it is about, if any.
+    pub(super) fn guessed(self) -> Self {
         Self {
-            about: Some((name, text)),
+            guess: true,
             ..self
         }
     }
 
-    /// A wrong password of `user`.
-    pub(super) fn guessed(self, user: String) -> Self {
-        Self {
-            guess: true,
-            ..self.about("user", user)
-        }
-    }
-
-    /// In whose name it was, if it was a guess.
+    /// In whose name it was, if it was a guess: nobody's is empty.
     pub(super) fn guess(&self) -> Option<&str> {
-        let about = self.about.as_ref().filter(|_| self.guess);
-        about.map(|(_, user)| user.as_str())
+        let user = self.about.iter().find(|(name, _)| *name == "user");
+        self.guess
+            .then(|| user.map_or("", |(_, user)| user.as_str()))
     }
 
     /// The answer for the client.
@@ -89,11 +95,11 @@ impl Denied {
     /// The line that examples/fail2ban reads: who changes it changes that, too.
     pub(super) fn log(&self, peer: &Peer, plugin: &str) {
         let reason = self.reason;
-        let about = self.about.as_ref().map(|(name, text)| {
+        let about = self.about.iter().map(|(name, text)| {
             let text = Escaped(text);
             format!(" {name}=\"{text}\"")
         });
-        let about = about.unwrap_or_default();
+        let about: String = about.collect();
         // Every browser asks without credentials first.
         let level = if self.answer.status == StatusCode::UNAUTHORIZED && !self.guess {
             log::Level::Info

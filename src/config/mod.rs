@@ -18,6 +18,7 @@ use crate::sandbox;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, parse_port, split_host_port};
 use crate::tls::{self, client};
+use crate::token::{self, Tokens};
 use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
 
@@ -36,6 +37,10 @@ pub struct Config {
     pub auth: auth::Options,
     /// What is given up before they come.
     pub sandbox: sandbox::Wanted,
+    /// Where they go; the demo brings its own target.
+    pub to: Option<token::Options>,
+    /// Where the administrator asks.
+    pub control: Option<PathBuf>,
     /// What they are given.
     pub service: Service,
 }
@@ -43,12 +48,14 @@ pub struct Config {
 /// What clients are given, and when that ends.
 #[derive(Debug)]
 pub struct Service {
-    /// Where sessions go; the demo brings its own target.
-    pub target: Option<Target>,
+    /// See [`Options::ssl_target`].
+    pub ssl_target: bool,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
     /// See [`Options::health_path`].
     pub health_path: Option<String>,
+    /// See [`Options::metrics_path`].
+    pub metrics_path: Option<String>,
     /// See [`Options::heartbeat`].
     pub heartbeat: Option<Duration>,
     /// See [`Options::run_once`].
@@ -139,14 +146,14 @@ impl Config {
             ));
         }
         let typed = options.typed;
-        options.demo &= typed.demo || !(typed.target || typed.unix_target);
+        options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens);
         let demo = options.demo;
-        let (listen, target) = where_from_and_to(&options, inherited)?;
+        let (listen, to) = where_from_and_to(&options, inherited)?;
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
         let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
-            target_tls: target_tls_options(&options, target.as_ref())?,
+            target_tls: target_tls_options(&options, to.as_ref())?,
             auth: auth::Options::new(&options)?,
             listen,
             sandbox: match options.sandbox.as_str() {
@@ -154,18 +161,21 @@ impl Config {
                 "off" => sandbox::Wanted::Off,
                 _ => sandbox::Wanted::Try,
             },
+            to: if demo {
+                None
+            } else {
+                Some(to.ok_or_else(no_target)?)
+            },
             web: options.web.map(|root| Web {
                 root,
                 listing: !options.file_only,
             }),
+            control: options.control_socket.or_else(in_runtime_directory),
             service: Service {
-                target: if demo {
-                    None
-                } else {
-                    Some(target.ok_or_else(no_target)?)
-                },
+                ssl_target: options.ssl_target,
                 subprotocols: subprotocols(options.subprotocol)?,
-                health_path: options.health_path.map(health_path).transpose()?,
+                health_path: url_path("--health-path", options.health_path)?,
+                metrics_path: url_path("--metrics-path", options.metrics_path)?,
                 heartbeat: seconds(options.heartbeat),
                 run_once: options.run_once,
                 timeout: seconds(options.timeout),
@@ -186,10 +196,12 @@ impl Config {
 fn where_from_and_to(
     options: &Options,
     inherited: Vec<Inherited>,
-) -> Result<(Listen, Option<Target>), Failure> {
+) -> Result<(Listen, Option<token::Options>), Failure> {
     let typed = options.typed;
     let (port, target) = positionals(options, !inherited.is_empty());
-    if port.typed && (typed.inetd || typed.unix_listen) || target.typed && typed.unix_target {
+    if port.typed && (typed.inetd || typed.unix_listen)
+        || target.typed && (typed.unix_target || typed.tokens)
+    {
         return Err(Failure::usage("Too many arguments"));
     }
     let port_wins = port.typed && inherited.is_empty();
@@ -203,7 +215,7 @@ fn where_from_and_to(
             "--inetd and --unix-listen exclude each other",
         ));
     }
-    let target = where_to(options, &target)?;
+    let to = where_to(options, &target)?;
     let listen = if inetd {
         Listen::Inetd
     } else if let Some(path) = unix_listen {
@@ -226,7 +238,7 @@ fn where_from_and_to(
             prefer_ipv6: options.prefer_ipv6,
         }
     };
-    Ok((listen, target))
+    Ok((listen, to))
 }
 
 /// A positional, or what the environment has in its place.
@@ -243,10 +255,13 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
     let [first, second] = [options.listen.as_deref(), options.target.as_deref()];
     let elsewhere = options.inetd || options.unix_listen.is_some() || inherited;
     let lone = typed.listen && !typed.target;
-    let has_target = options.target.is_some() || options.unix_target.is_some();
+    let has_target = options.target.is_some()
+        || options.unix_target.is_some()
+        || options.token_plugin.is_some()
+        || options.target_config.is_some();
     let is_port = first.is_some_and(|text| parse_port(text).is_some());
     let is_target = elsewhere
-        && !(typed.unix_target || typed.demo)
+        && !(typed.unix_target || typed.tokens || typed.demo)
         && !(is_port && (has_target || options.demo));
     let positional = |text, typed| Positional { text, typed };
     if lone && is_target {
@@ -259,15 +274,17 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
     }
 }
 
-fn where_to(options: &Options, target: &Positional<'_>) -> Result<Option<Target>, Failure> {
+fn where_to(options: &Options, target: &Positional<'_>) -> Result<Option<token::Options>, Failure> {
     let typed = options.typed;
+    let by_tokens = Tokens::new(options)?
+        .filter(|_| typed.tokens || !(target.typed || typed.unix_target || typed.demo));
     let text = target
         .text
-        .filter(|_| target.typed || !typed.unix_target && !typed.demo);
+        .filter(|_| target.typed || !typed.unix_target && !typed.tokens && !typed.demo);
     let path = options
         .unix_target
         .as_ref()
-        .filter(|_| typed.unix_target || !target.typed && !typed.demo);
+        .filter(|_| typed.unix_target || !target.typed && !typed.tokens && !typed.demo);
     let target = match (path, text) {
         (Some(_), Some(_)) => {
             return Err(Failure::usage(
@@ -278,14 +295,23 @@ fn where_to(options: &Options, target: &Positional<'_>) -> Result<Option<Target>
         (None, Some(text)) => Some(Target::parse(text).map_err(Failure::usage)?),
         (None, None) => None,
     };
-    if options.demo && target.is_some() {
+    if options.demo && (target.is_some() || by_tokens.is_some()) {
         return Err(Failure::usage("--demo brings its own target"));
     }
-    Ok(target)
+    match (target, by_tokens) {
+        (Some(_), Some(_)) => Err(Failure::usage(
+            "--token-plugin takes the place of a target: give one of the two",
+        )),
+        (target, by_tokens) => Ok(by_tokens
+            .map(|tokens| token::Options::Tokens(Box::new(tokens)))
+            .or(target.map(token::Options::Target))),
+    }
 }
 
 fn no_target() -> Failure {
-    Failure::usage("Too few arguments: give a target, host:port or --unix-target=FILE")
+    Failure::usage(
+        "Too few arguments: give a target, host:port, --unix-target=FILE or --token-plugin=CLASS",
+    )
 }
 
 /// Reads `[host:]port`.
@@ -344,14 +370,20 @@ fn subprotocols(names: Vec<String>) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-fn health_path(path: String) -> Result<String, Failure> {
-    if Path::new(&path).is_absolute() {
-        Ok(path)
-    } else {
-        Err(Failure::usage(format!(
-            "--health-path: '{path}' does not begin with '/'"
-        )))
+fn url_path(option: &str, path: Option<String>) -> Result<Option<String>, Failure> {
+    match path {
+        Some(path) if !path.starts_with('/') => Err(Failure::usage(format!(
+            "{option}: '{path}' does not begin with '/'"
+        ))),
+        path => Ok(path),
     }
+}
+
+/// The control socket's place in the directory that systemd made for us (`RuntimeDirectory=`).
+fn in_runtime_directory() -> Option<PathBuf> {
+    let directories = std::env::var("RUNTIME_DIRECTORY").ok()?;
+    let first = directories.split(':').next().filter(|it| !it.is_empty())?;
+    Some(Path::new(first).join("control"))
 }
 
 fn per_address(given: Option<u32>) -> PerAddress {
@@ -377,7 +409,7 @@ fn seconds(given: u32) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Listen, Target};
+    use super::{Config, Listen, Target, token};
     use crate::cli::{Asked, parse};
     use crate::error::Failure;
 
@@ -427,19 +459,19 @@ mod tests {
     #[test]
     fn one_positional_is_the_target_where_something_else_listens() {
         for line in ["--inetd h:1", "--unix-listen /s h:1", "h:1 --inetd"] {
-            let target = config(line).unwrap().service.target;
+            let target = config(line).unwrap().to;
             assert_eq!(
                 target,
-                Some(Target::Tcp {
+                Some(token::Options::Target(Target::Tcp {
                     host: "h".into(),
                     port: 1
-                }),
+                })),
                 "{line}"
             );
         }
         assert_eq!(
-            config("6080 --unix-target /s").unwrap().service.target,
-            Some(Target::Unix("/s".into()))
+            config("6080 --unix-target /s").unwrap().to,
+            Some(token::Options::Target(Target::Unix("/s".into())))
         );
     }
 
@@ -471,6 +503,13 @@ mod tests {
                 "10.0.0.0/8 is the network",
             ),
             ("--frame-ancestors * 6080 h:1", "'*' is neither"),
+            ("--demo --target-config /f 6080", "own target"),
+            ("--target-config /f 6080 h:1", "Too many arguments"),
+            (
+                "--target-config /f --unix-target /s 6080",
+                "place of a target",
+            ),
+            ("--inetd --target-config /f h:1", "Too many arguments"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

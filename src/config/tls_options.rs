@@ -9,6 +9,7 @@ use crate::error::Failure;
 use crate::target::Target;
 use crate::tls::certificate::{Pair, Password};
 use crate::tls::{self, client};
+use crate::token;
 
 /// websockify's name for a certificate where none is given; it may be absent.
 const DEFAULT_CERTIFICATE: &str = "self.pem";
@@ -62,12 +63,13 @@ pub(super) fn tls_options(options: &Options) -> Result<Option<tls::Options>, Fai
 /// TLS towards the target.
 pub(super) fn target_tls_options(
     options: &Options,
-    target: Option<&Target>,
+    to: Option<&token::Options>,
 ) -> Result<Option<client::Options>, Failure> {
-    if !options.ssl_target {
+    // What a token stands for may be a target with TLS.
+    if !options.ssl_target && !matches!(to, Some(token::Options::Tokens(_))) {
         return Ok(None);
     }
-    if matches!(target, Some(Target::Unix(_)))
+    if matches!(to, Some(token::Options::Target(Target::Unix(_))))
         && options.ssl_target_name.is_none()
         && !options.ssl_target_insecure
     {

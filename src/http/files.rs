@@ -2,8 +2,7 @@
 //!
 //! Two walls. A path is decoded once and loses its dots before anything is opened; and every file
 //! is opened beneath the directory by the kernel (openat2(2) with `RESOLVE_BENEATH`), which also
-//! stops a symlink that leads out, whenever it was put there. Where the call is forbidden, [`walk`]
-//! does the same.
+//! stops a symlink that leads out, whenever it was put there: see [`inside`].
 
 use std::fmt::Write;
 use std::fs::{File, Metadata};
@@ -18,16 +17,17 @@ use http_body_util::BodyExt;
 use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::spawn_blocking;
 use tower_http::services::ServeDir;
 use tower_http::services::fs::{Backend, DefaultServeDirFallback};
 
-use super::{Body, html, listing, text, walk};
+use super::{Body, html, listing, text};
 use crate::config::Web;
 use crate::error::Failure;
+use crate::inside;
 
 /// What stands for itself in one part of a path (RFC 3986, 2.3).
 pub(super) const IN_PART: &AsciiSet = &NON_ALPHANUMERIC
@@ -200,12 +200,7 @@ pub(super) struct Beneath(Arc<OwnedFd>);
 impl Beneath {
     /// Opens `path` with `flags`; blocks.
     pub(super) fn open_now(&self, path: &Path, flags: OFlags) -> io::Result<File> {
-        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let flags = flags | OFlags::CLOEXEC;
-        match rustix::fs::openat2(&*self.0, path, flags, Mode::empty(), how) {
-            Err(Errno::NOSYS) => Ok(walk::open_beneath(self.0.as_fd(), path, flags)?.into()),
-            opened => Ok(opened?.into()),
-        }
+        Ok(inside::open(self.0.as_fd(), path, flags)?.into())
     }
 }
 

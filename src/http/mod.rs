@@ -6,7 +6,6 @@
 pub mod files;
 pub mod frames;
 mod listing;
-mod walk;
 
 use std::convert::Infallible;
 use std::io;
@@ -27,11 +26,12 @@ use hyper::upgrade::{self, OnUpgrade};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::auth::{Visitor, Wants};
+use crate::auth::Visitor;
 use crate::drain::Drain;
 use crate::limits;
 use crate::log::Identity;
 use crate::log::escape::Escaped;
+use crate::meters::OPENMETRICS;
 use crate::reception::{Reception, Welcome};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
@@ -57,6 +57,8 @@ pub struct Site {
     pub frames: Option<Frames>,
     /// See [`crate::cli::Options::health_path`].
     pub health_path: Option<String>,
+    /// See [`crate::cli::Options::metrics_path`].
+    pub metrics_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
     pub subprotocols: Vec<String>,
 }
@@ -68,7 +70,7 @@ pub struct Upgraded {
     pub stream: Stream,
     /// Bytes that were read with the request.
     pub early: Bytes,
-    /// Who it is.
+    /// Who it is, and where it goes.
     pub welcome: Welcome,
 }
 
@@ -185,7 +187,7 @@ impl Site {
             Ok(response) => response,
             Err(refusal) => return nobody(refused(refusal)),
         };
-        let welcome = match reception.receive(visitor, request, Wants::WebSocket).await {
+        let welcome = match reception.receive(visitor, request).await {
             Ok(welcome) => welcome,
             Err(refusal) => return nobody(refused(refusal)),
         };
@@ -206,14 +208,20 @@ impl Site {
         if reads && self.health_path.as_deref() == Some(path) {
             return nobody(text(StatusCode::OK, "ok"));
         }
+        if reads && self.metrics_path.as_deref() == Some(path) {
+            let mut response = Response::new(full(reception.monitor.openmetrics()));
+            let kind = HeaderValue::from_static(OPENMETRICS);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            return nobody(response);
+        }
         if self.files.is_none() && self.page.is_none() {
             return nobody(refused(method_not_allowed("")));
         }
         if !reads {
             return nobody(refused(method_not_allowed("GET, HEAD")));
         }
-        let welcome = match reception.receive(visitor, request, Wants::Page).await {
-            Ok(welcome) => welcome,
+        let admitted = match reception.receive_reader(visitor, request).await {
+            Ok(admitted) => admitted,
             Err(refusal) => return nobody(refused(refusal)),
         };
         let mut response = match (&self.files, self.page) {
@@ -221,10 +229,10 @@ impl Site {
             (None, Some(page)) if path == "/" => html(page),
             (None, _) => text(StatusCode::NOT_FOUND, "Not Found"),
         };
-        if let Some(cookie) = welcome.cookie {
+        if let Some(cookie) = admitted.cookie {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
-        (response, welcome.identity)
+        (response, admitted.identity)
     }
 
     /// What every answer says of us: who, but not which version; that types are not guesses; and

@@ -35,7 +35,7 @@ impl Relay {
     /// The client's socket takes nothing any more.
     pub(super) fn client_gone(&mut self) {
         self.client_began(Close::NONE);
-        self.for_client = self.for_client.saturating_sub(self.to_client.len() as u64);
+        self.tally.not_for_client(self.to_client.len());
         self.to_client = Unsent::default();
         self.pongs = 0;
         self.client_shut = true;
@@ -100,6 +100,17 @@ impl Relay {
         self.end.get_or_insert((close, by));
         self.down = Down::Closing { end_of_file };
         self.set_timer(self.close_time());
+    }
+
+    /// We end the session. Where it is not the server that ends, the client has no more say: nobody
+    /// holds on to a session that was taken away.
+    pub(super) fn end_by(&mut self, close: Close) {
+        let at_once = close != Close::SHUTDOWN;
+        if at_once && self.up == Up::Open {
+            self.up = Up::Finishing { drain: true };
+            self.set_timer(limits::CLOSE_TIME);
+        }
+        self.begin_close(close, ClosedBy::Server, at_once);
     }
 
     /// How long a client may take for its next step once our close frame is on its way.

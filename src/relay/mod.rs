@@ -12,6 +12,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
-use crate::drain::Drain;
 use crate::limits;
 use crate::log::{ClosedBy, Summary, traffic_legend};
 use crate::stream::Stream;
@@ -28,8 +28,10 @@ use crate::websocket::decoder::Decoder;
 
 mod ending;
 mod pump;
+mod tally;
 mod unsent;
 
+pub use tally::Tally;
 use unsent::Unsent;
 
 /// What the options say about every session.
@@ -42,12 +44,12 @@ pub struct Settings {
 }
 
 /// Why a client that was promised a session gets none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The target cannot be reached.
     Unreachable,
-    /// We are ending.
-    Shutdown,
+    /// We do not let it, or cannot.
+    ByUs(Close),
 }
 
 /// One session's relay.
@@ -87,8 +89,7 @@ pub struct Relay {
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
-    from_client: u64,
-    for_client: u64,
+    tally: Arc<Tally>,
     began: Instant,
 }
 
@@ -126,24 +127,36 @@ enum Down {
 impl Relay {
     /// Joins a client, whose first bytes have been read already, and its target.
     #[must_use]
-    pub fn new(client: Stream, early: Bytes, target: Stream, settings: Settings) -> Self {
-        Self::start(client, early, Some(target), settings)
+    pub fn new(
+        client: Stream,
+        early: Bytes,
+        target: Stream,
+        settings: Settings,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self::start(client, early, Some(target), settings, tally)
     }
 
     /// Tells a client that there is no session for it, and why.
     #[must_use]
     pub fn refuse(client: Stream, early: Bytes, settings: Settings, why: Refused) -> Self {
-        let mut relay = Self::start(client, early, None, settings);
+        let mut relay = Self::start(client, early, None, settings, Arc::default());
         match why {
             Refused::Unreachable => {
                 relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
             }
-            Refused::Shutdown => relay.begin_close(Close::SHUTDOWN, ClosedBy::Server, false),
+            Refused::ByUs(close) => relay.begin_close(close, ClosedBy::Server, false),
         }
         relay
     }
 
-    fn start(client: Stream, early: Bytes, target: Option<Stream>, settings: Settings) -> Self {
+    fn start(
+        client: Stream,
+        early: Bytes,
+        target: Option<Stream>,
+        settings: Settings,
+        tally: Arc<Tally>,
+    ) -> Self {
         let mut relay = Self {
             client,
             target,
@@ -169,8 +182,7 @@ impl Relay {
             last_look: None,
             work: 0,
             settings,
-            from_client: 0,
-            for_client: 0,
+            tally,
             began: Instant::now(),
         };
         if let Some(interval) = settings.heartbeat {
@@ -182,15 +194,16 @@ impl Relay {
         relay
     }
 
-    /// Runs to the session's end. `drain` closes it in good order.
+    /// Runs to the session's end. `told` closes it: in good order when the server ends, at once
+    /// when it is the session that is to end.
     ///
     /// Returns after both ways are finished; the times in [`limits`] bound how long the second may
     /// take after the first.
-    pub async fn run(mut self, mut drain: Drain) -> Summary {
+    pub async fn run(mut self, told: impl Future<Output = Close>) -> Summary {
         tokio::select! {
             biased;
-            () = drain.told() => {
-                self.begin_close(Close::SHUTDOWN, ClosedBy::Server, false);
+            close = told => {
+                self.end_by(close);
                 poll_fn(|cx| self.poll(cx)).await;
             }
             () = poll_fn(|cx| self.poll(cx)) => {}
@@ -293,9 +306,10 @@ impl Relay {
 
     fn summary(self) -> Summary {
         let (close, closed_by) = self.end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
+        self.tally.not_for_client(self.to_client.len());
         Summary {
-            from_client: self.from_client,
-            to_client: self.for_client.saturating_sub(self.to_client.len() as u64),
+            from_client: self.tally.by_client(),
+            to_client: self.tally.for_client(),
             duration: self.began.elapsed(),
             close,
             closed_by,

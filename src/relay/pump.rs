@@ -89,7 +89,7 @@ impl Relay {
             return;
         }
         match self.to_target.write(target, cx, payload) {
-            Ok(taken) => self.from_client += taken as u64,
+            Ok(taken) => self.tally.took_from_client(taken),
             Err(error) => self.target_takes_no_more(&error),
         }
         if self.settings.traffic {
@@ -123,14 +123,14 @@ impl Relay {
                 }
             };
             self.work += size;
-            self.for_client += size as u64;
+            self.tally.got_for_client(size);
             let header = frame::write_before(room, Opcode::Binary, size);
             let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
             if self.settings.traffic {
                 traffic("{");
             }
             if self.to_client.write(&mut self.client, cx, whole).is_err() {
-                self.for_client -= size as u64;
+                self.tally.not_for_client(size);
                 self.client_gone();
             }
             if self.settings.traffic {
@@ -147,7 +147,7 @@ impl Relay {
         let before = self.to_target.len();
         let flushed = self.to_target.poll_flush(target, cx);
         let taken = before - self.to_target.len();
-        self.from_client += taken as u64;
+        self.tally.took_from_client(taken);
         if taken > 0 {
             self.target_took_some();
         }

@@ -56,7 +56,11 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
     if wanted == Wanted::Off {
         return Ok(Sandbox(0));
     }
-    let entered = drop_capabilities().and_then(|()| restrict(plan).map_err(|it| it.to_string()));
+    let entered = if plan.helper {
+        Err("a helper program would be inside it, and may need anything".to_owned())
+    } else {
+        drop_capabilities().and_then(|()| restrict(plan).map_err(|it| it.to_string()))
+    };
     match entered {
         Ok(sandbox) if sandbox.has_files() => Ok(sandbox),
         otherwise => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, Listen};
 use crate::systemd::credentials;
 use crate::target::Target;
+use crate::token::{self, Plugin};
 
 /// Libraries that are loaded when they are first needed: the resolver's, OpenSSL's, the unwinder's.
 const LIBRARIES: &[&str] = &["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
@@ -44,6 +45,8 @@ pub struct Plan {
     pub connect: Option<Vec<u16>>,
     /// Whether TCP ports may be opened.
     pub bind: bool,
+    /// Whether programs are started that need who knows what.
+    pub helper: bool,
 }
 
 impl Plan {
@@ -69,20 +72,40 @@ impl Plan {
             // Our socket goes when we go.
             plan.remove.extend(path.parent().map(directory));
         }
-        plan.reach(config.service.target.as_ref());
+        // Ours go when we go.
+        plan.remove.extend(
+            config
+                .control
+                .as_deref()
+                .and_then(Path::parent)
+                .map(directory),
+        );
+        plan.reach(config.to.as_ref());
+        plan.helper |= config.auth.has_helper();
         plan
     }
 
-    fn reach(&mut self, target: Option<&Target>) {
-        match target {
-            Some(Target::Unix(_)) => self.connect = Some(Vec::new()),
-            Some(Target::Tcp { host, port }) => {
+    fn reach(&mut self, to: Option<&token::Options>) {
+        match to {
+            Some(token::Options::Target(Target::Unix(_) | Target::Inside { .. })) => {
+                self.connect = Some(Vec::new());
+            }
+            Some(token::Options::Target(Target::Tcp { host, port })) => {
                 let mut ports = vec![*port];
                 if host.parse::<IpAddr>().is_err() {
                     self.read.extend(NAMES.iter().map(PathBuf::from));
                     ports.push(DNS);
                 }
                 self.connect = Some(ports);
+            }
+            Some(token::Options::Tokens(tokens)) => {
+                self.read.extend(NAMES.iter().map(PathBuf::from));
+                match &tokens.plugin {
+                    Plugin::Table(path, _) | Plugin::SocketDirectory(path) => {
+                        self.read.extend(around(path));
+                    }
+                    Plugin::Exec(_) => self.helper = true,
+                }
             }
             // The demo opens a target for itself, at a port of the kernel's choice.
             None => self.bind = true,
@@ -91,7 +114,8 @@ impl Plan {
 }
 
 /// What has to be readable for `file` to be found again after a renewal has put another in its
-/// place: the directory of the name, and of what it leads to now.
+/// place: the directory of the name, of what it leads to now, and of each link on the way, which may
+/// be turned to a neighbour.
 fn around(file: &Path) -> Vec<PathBuf> {
     let located = credentials::located(file);
     if located != *file {
@@ -100,16 +124,13 @@ fn around(file: &Path) -> Vec<PathBuf> {
     // What has no path, a pipe or a file in memory, is read at start only.
     let leads_to = file.canonicalize().ok();
     let mut found: Vec<PathBuf> = leads_to.iter().map(|_| file.to_owned()).collect();
-    for path in [std::path::absolute(file).ok(), leads_to]
-        .into_iter()
-        .flatten()
-    {
-        // Right beneath the root it would be too much: /etc, or a home of root's.
-        let parent = path
-            .parent()
-            .filter(|parent| parent.components().count() > 2);
-        found.extend(parent.map(Path::to_owned));
-    }
+    let absolute = std::path::absolute(file).unwrap_or_default();
+    let links = absolute.ancestors().skip(1).filter(|it| it.is_symlink());
+    let named = [absolute.as_path()].into_iter().chain(links);
+    let parents = named.chain(leads_to.as_deref()).filter_map(Path::parent);
+    // Right beneath the root it would be too much: /etc, or a home of root's.
+    let parents = parents.filter(|parent| parent.components().count() > 2);
+    found.extend(parents.map(Path::to_owned));
     found
 }
 
@@ -130,14 +151,15 @@ mod tests {
 
     use super::{Plan, around};
     use crate::target::Target;
+    use crate::token;
 
     #[test]
     fn ports_and_names_are_those_of_the_target() {
         let plan = |target: Option<&str>| {
             let mut plan = Plan::default();
             let target = target.map(|text| match text.strip_prefix("unix:") {
-                Some(path) => Target::Unix(path.into()),
-                None => Target::parse(text).unwrap(),
+                Some(path) => token::Options::Target(Target::Unix(path.into())),
+                None => token::Options::Target(Target::parse(text).unwrap()),
             });
             plan.reach(target.as_ref());
             let names = plan.read.contains(&PathBuf::from("/etc"));
@@ -161,11 +183,15 @@ mod tests {
         fs::create_dir(&archive).unwrap();
         fs::write(archive.join("key1.pem"), "").unwrap();
         symlink("../archive/key1.pem", live.join("key.pem")).unwrap();
-        let archive = archive.canonicalize().unwrap();
+        let real = archive.canonicalize().unwrap();
         assert_eq!(
             around(&live.join("key.pem")),
-            [live.join("key.pem"), live, archive]
+            [live.join("key.pem"), live.clone(), real]
         );
+        // And a link on the way may be turned.
+        let now = folder.path().join("now");
+        symlink("live", &now).unwrap();
+        assert!(around(&now.join("key.pem")).contains(&folder.path().to_owned()));
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl Hall {
                 let _ = context.proxies.caller(&mut socket, peer).await?;
                 refuse(socket, context.tls.is_some()).await.ok()
             };
+            context.monitor.meters.refused(full.into());
             context.turned_away.tell(&peer, full, refusing).await;
         });
     }
@@ -84,11 +85,12 @@ impl Hall {
         let counts = self.census.watch();
         let counts = counts.borrow();
         let plural = if counts.sessions == 1 { "" } else { "s" };
+        let guide = &self.context.guide;
+        let target = guide.target().map_or("", |_| "target ");
         format!(
-            "{} session{plural}, {} served, target {}, sandbox {}",
+            "{} session{plural}, {} served, {target}{guide}, sandbox {}",
             counts.sessions,
             counts.served,
-            self.context.target,
             self.sandbox.summary()
         )
     }

@@ -1,8 +1,11 @@
 //! Many connections: accepting them, their limits, and how the program ends.
 
 pub mod census;
+pub mod control;
 mod ends;
 mod hall;
+pub mod ledger;
+pub mod monitor;
 mod pulse;
 mod reload;
 pub mod turned_away;
@@ -32,11 +35,14 @@ use crate::sandbox::plan::Plan;
 use crate::sandbox::{self, Sandbox};
 use crate::session::Context;
 use crate::systemd::notify;
+use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
+use crate::token::{self, Guide};
 use census::Census;
 use ends::{Signals, after, begun, empty, idle};
 use hall::Hall;
+use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
 
@@ -46,6 +52,10 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    /// None for the demo, which brings its own target.
+    guide: Option<Guide>,
+    walls: Walls,
+    control: Option<Door>,
     stamp: Stamp,
 }
 
@@ -57,8 +67,15 @@ pub fn run(config: Config) -> Result<(), Failure> {
     sandbox::hide(config.sandbox);
     let watched = watched(&config);
     let plan = Plan::new(&config, &watched);
-    let (listen, wanted, service, material) = Material::load(config, watched)?;
+    let allowed = config.to.as_ref().map(token::Options::allowed);
+    let control = config.control.clone();
+    let (listen, wanted, service, mut material) = Material::load(config, watched)?;
     let doors = listener::open(listen)?;
+    let listen = control.map(|path| Listen::Unix { path, mode: 0o600 });
+    let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
+    let own = doors.iter().chain(&control).filter_map(Door::own).collect();
+    material.control = control.pop();
+    material.walls = Walls::new(allowed.unwrap_or_default(), own);
     let sandbox = sandbox::enter(wanted, &plan)?;
     log::info!(event = Event::Sandbox, sandbox = sandbox.summary(); "{sandbox}");
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
@@ -80,9 +97,10 @@ pub fn run(config: Config) -> Result<(), Failure> {
 pub fn check(config: Config) -> Result<String, Failure> {
     let watched = watched(&config);
     let plan = Plan::new(&config, &watched);
-    let (listen, wanted, service, _) = Material::load(config, watched)?;
+    let target = config.to.as_ref().and_then(token::Options::target).cloned();
+    let (listen, wanted, ..) = Material::load(config, watched)?;
     let mut good = "the configuration is good".to_owned();
-    if let Some(target) = service.target {
+    if let Some(target) = target {
         if listener::is_ours(&listen, &target) {
             return Err(Failure::start(format!(
                 "the target {target} is where we listen ourselves: clients would reach us again; \
@@ -100,7 +118,10 @@ pub fn check(config: Config) -> Result<String, Failure> {
 fn watched(config: &Config) -> Vec<PathBuf> {
     let watched = config.tls.iter().flat_map(tls::Options::files);
     let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
-    watched.chain(config.auth.files()).collect()
+    let watched = watched.chain(config.auth.files());
+    watched
+        .chain(config.to.iter().flat_map(token::Options::files))
+        .collect()
 }
 
 impl Material {
@@ -116,6 +137,9 @@ impl Material {
             tls: config.tls.map(Tls::load).transpose()?,
             target_tls: config.target_tls.map(Client::load).transpose()?,
             door: AuthDoor::load(config.auth)?,
+            guide: config.to.map(Guide::load).transpose()?,
+            walls: Walls::default(),
+            control: None,
         };
         Ok((config.listen, config.sandbox, config.service, material))
     }
@@ -132,17 +156,30 @@ async fn serve(
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, service.target.is_none()),
+        affordable(service.max_connections, material.guide.is_none()),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
-    let hall = Hall::new(
-        census,
-        Arc::new(context(service, material, drain)?),
-        sandbox,
-    );
+    let control = material.control.take();
+    let context = context(service, material, drain, census.clone())?;
+    let hall = Hall::new(census, Arc::new(context), sandbox);
+    let control = match control {
+        Some(Door::Listening(socket, bound)) => {
+            Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
+        }
+        _ => None,
+    };
+    let (door, guide) = (&hall.context.door, &hall.context.guide);
+    let starting = async {
+        door.start().await?;
+        guide.start().await
+    };
+    tokio::select! {
+        started = starting => started?,
+        () = signals.next() => return Ok(()),
+    }
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -157,8 +194,8 @@ async fn serve(
             }
         }
     }
-    let target = &hall.context.target;
-    log::info!(event = Event::Ready, target:%; "bridging to {target}");
+    let target = hall.context.guide.to_string();
+    log::info!(event = Event::Ready, target; "bridging to {target}");
     let status = hall.status();
     notify::ready(&status);
 
@@ -168,6 +205,8 @@ async fn serve(
     let mut upkeep = pin!(async {
         tokio::select! {
             () = hall.report(status) => {}
+            () = hall.context.guide.keep() => {}
+            () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
         }
     });
@@ -215,27 +254,41 @@ async fn serve(
         () = signals.next() => log::warn!("told twice: ending at once"),
         () = hall.linger(true) => {}
     }
+    tokio::join!(door.stop(), guide.stop());
     Ok(())
 }
 
-fn context(service: Service, material: Material, drain: Drain) -> Result<Context, Failure> {
+fn context(
+    service: Service,
+    material: Material,
+    drain: Drain,
+    census: Arc<Census>,
+) -> Result<Context, Failure> {
+    let tls = material.tls.map(Arc::new);
     Ok(Context {
         site: Site {
             files: material.files,
-            page: service.target.is_none().then_some(demo::PAGE),
-            tls_only: material.tls.as_ref().is_some_and(Tls::only),
-            certificates: material.tls.as_ref().is_some_and(Tls::verifies),
+            page: material.guide.is_none().then_some(demo::PAGE),
+            tls_only: tls.as_deref().is_some_and(Tls::only),
+            certificates: tls.as_deref().is_some_and(Tls::verifies),
             frames: service.frames,
             health_path: service.health_path,
+            metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::default(),
-        tls: material.tls,
+        monitor: Monitor::new(census, tls.clone()),
+        tls,
         door: material.door,
-        target: service.target.map_or_else(demo::start_target, Ok)?,
+        guide: match material.guide {
+            Some(guide) => guide,
+            None => Guide::to(demo::start_target()?),
+        },
         target_tls: material.target_tls,
         announce: service.proxy_protocol,
+        ssl_target: service.ssl_target,
+        walls: material.walls,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

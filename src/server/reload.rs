@@ -64,9 +64,10 @@ pub(super) async fn keep(
 /// All or nothing.
 fn renew(context: &Context) -> Result<(), String> {
     let (tls, target_tls) = (&context.tls, &context.target_tls);
-    let new = tls.as_ref().map(Tls::read).transpose()?;
+    let new = tls.as_deref().map(Tls::read).transpose()?;
     let target_new = target_tls.as_ref().map(Client::read).transpose()?;
     let users = context.door.read()?;
+    let routes = context.guide.read()?;
     if let (Some(tls), Some(new)) = (tls, new) {
         tls.renew(new);
     }
@@ -74,15 +75,17 @@ fn renew(context: &Context) -> Result<(), String> {
         tls.renew(new);
     }
     context.door.renew(users);
+    context.guide.renew(routes);
     Ok(())
 }
 
 async fn stamp_of(context: &Arc<Context>) -> Stamp {
     let context = context.clone();
     let stamp = move || {
-        let files = context.tls.iter().flat_map(Tls::files);
+        let files = context.tls.iter().flat_map(|tls| tls.files());
         let files = files.chain(context.target_tls.iter().flat_map(Client::files));
-        stamp(files.chain(context.door.files()))
+        let files = files.chain(context.door.files());
+        stamp(files.chain(context.guide.files()))
     };
     spawn_blocking(stamp).await.unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use openssl::asn1::Asn1Time;
+use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509Ref};
@@ -207,6 +208,16 @@ impl Certificate {
             );
         }
         Ok(())
+    }
+
+    /// Its names, and when it ends in seconds since 1970.
+    ///
+    /// # Errors
+    /// OpenSSL's.
+    pub fn expiry(&self) -> Result<(String, i64), ErrorStack> {
+        let left = Asn1Time::from_unix(0)?.diff(self.chain[0].not_after())?;
+        let seconds = i64::from(left.days) * 86_400 + i64::from(left.secs);
+        Ok((self.names.join(","), seconds))
     }
 
     /// Whether it is for `host`; a `*` stands for one label (RFC 6125, 6.4.3).

@@ -94,6 +94,11 @@ impl Client {
     /// OpenSSL's reason, and what is wrong with the target's certificate.
     pub async fn connect(&self, socket: Socket, host: Option<&str>) -> io::Result<Stream> {
         let name = self.options.name.as_deref().or(host);
+        if name.is_none() && !self.options.insecure {
+            return Err(io::Error::other(
+                "TLS: a path is in no certificate: give --ssl-target-name",
+            ));
+        }
         let configuration = self
             .connector
             .read()

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslContext, SslVersion};
+use openssl::ssl::{Ssl, SslVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
@@ -26,6 +26,7 @@ use crate::sniff::{Speaks, sniff};
 use crate::stream::{Socket, Stream};
 use beneath::Beneath;
 use certificate::Pair;
+pub use server::Served;
 
 /// What the options say about TLS towards clients.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl Options {
 /// TLS towards clients.
 pub struct Tls {
     options: Options,
-    context: RwLock<SslContext>,
+    served: RwLock<Served>,
     failed: Throttle,
 }
 
@@ -69,10 +70,10 @@ impl Tls {
     /// # Errors
     /// One sentence that names the file.
     pub fn load(options: Options) -> Result<Self, Failure> {
-        let context = server::context(&options).map_err(Failure::Start)?;
+        let served = server::read(&options).map_err(Failure::Start)?;
         Ok(Self {
             options,
-            context: RwLock::new(context),
+            served: RwLock::new(served),
             failed: Throttle::default(),
         })
     }
@@ -93,13 +94,20 @@ impl Tls {
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub fn read(&self) -> Result<SslContext, String> {
-        server::context(&self.options)
+    pub fn read(&self) -> Result<Served, String> {
+        server::read(&self.options)
     }
 
     /// New connections get the new certificates, and those that are there keep theirs.
-    pub fn renew(&self, context: SslContext) {
-        *self.context.write().unwrap_or_else(PoisonError::into_inner) = context;
+    pub fn renew(&self, served: Served) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+    }
+
+    /// The names in each certificate, and when it ends in seconds since 1970.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<(String, i64)> {
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+        served.expiries.clone()
     }
 
     /// Every file that was read, to notice when one changes.
@@ -131,8 +139,8 @@ impl Tls {
 
     async fn shake_hands(&self, socket: Socket) -> io::Result<Stream> {
         let ssl = {
-            let context = self.context.read().unwrap_or_else(PoisonError::into_inner);
-            Ssl::new(&context)?
+            let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+            Ssl::new(&served.context)?
         };
         let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
         match timeout(limits::TLS_HANDSHAKE_TIME, stream.as_mut().accept()).await {

@@ -40,6 +40,24 @@ impl Names {
         names
     }
 
+    /// Common names of the subject.
+    #[must_use]
+    pub fn common(&self) -> &[String] {
+        &self.common
+    }
+
+    /// Alternative names that are e-mail addresses.
+    #[must_use]
+    pub fn email(&self) -> &[String] {
+        &self.email
+    }
+
+    /// Alternative names that are hosts.
+    #[must_use]
+    pub fn dns(&self) -> &[String] {
+        &self.dns
+    }
+
     /// Whether one of them is `name`; only host names are the same in upper and lower case.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -14,10 +14,22 @@ use openssl::x509::verify::X509VerifyFlags;
 use super::certificate::{self, Certificate};
 use super::{Options, reasons};
 
-/// The context for new connections: the first certificate's, which passes those that ask for
+/// What new connections get.
+pub struct Served {
+    /// See [`read`].
+    pub(super) context: SslContext,
+    /// The names in each certificate, and when it ends in seconds since 1970.
+    pub(super) expiries: Vec<(String, i64)>,
+}
+
+/// Reads all files. The context for new connections is the first certificate's, which passes those that ask for
 /// another's name on to that one's.
-pub(super) fn context(options: &Options) -> Result<SslContext, String> {
-    let mut certificates = certificate::load(options)?.into_iter();
+pub(super) fn read(options: &Options) -> Result<Served, String> {
+    let certificates = certificate::load(options)?;
+    let expiries = certificates.iter().map(Certificate::expiry);
+    let expiries = expiries.collect::<Result<_, _>>();
+    let expiries = expiries.map_err(|error| format!("cannot set TLS up: {error}"))?;
+    let mut certificates = certificates.into_iter();
     let first = certificates.next().ok_or("no certificate is given")?;
     let mut others = Vec::new();
     for certificate in certificates {
@@ -42,7 +54,10 @@ pub(super) fn context(options: &Options) -> Result<SslContext, String> {
             None => Ok(()),
         }
     });
-    Ok(builder.build())
+    Ok(Served {
+        context: builder.build(),
+        expiries,
+    })
 }
 
 fn builder(certificate: &Certificate, options: &Options) -> Result<SslContextBuilder, String> {

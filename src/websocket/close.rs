@@ -30,6 +30,12 @@ impl Close {
     pub const CONNECT_FAILED: Self = Self::new(1011, "Failed to connect to downstream server");
     /// The connection to the target broke before its end of file.
     pub const TARGET_LOST: Self = Self::new(1011, "Target connection lost");
+    /// The target may not be reached.
+    pub const FORBIDDEN: Self = Self::new(1008, "Target not allowed");
+    /// The time is up that a token gave.
+    pub const EXPIRED: Self = Self::new(1008, "Session expired");
+    /// An administrator has ended it.
+    pub const ENDED: Self = Self::new(1008, "Session ended by the administrator");
     /// The client did not answer a heartbeat.
     pub const NO_PONG: Self = Self::new(1011, "No answer to ping");
 

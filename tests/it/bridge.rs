@@ -47,6 +47,7 @@ impl Program {
             "LISTEN_PID",
             "LISTEN_FDNAMES",
             "NOTIFY_SOCKET",
+            "RUNTIME_DIRECTORY",
         ] {
             command.env_remove(name);
         }

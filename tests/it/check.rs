@@ -10,6 +10,8 @@ fn check(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(OURS)
         .arg("--check-config")
         .args(args)
+        // Of the tests' own, not the bridge's.
+        .env_remove("WEBSOCKIFY_PYTHON")
         .output()
         .unwrap();
     let printed = [output.stdout, output.stderr].concat();

@@ -19,7 +19,7 @@ const OURS: &str = env!("CARGO_BIN_EXE_websockify");
 
 /// Our program with `args`, under sockets that systemd-socket-activate opens and passes when the
 /// first client comes.
-fn activated(sockets: &[&str], args: &[&str]) -> Process {
+pub(crate) fn activated(sockets: &[&str], args: &[&str]) -> Process {
     let mut command = Command::new("systemd-socket-activate");
     command
         .args(sockets)

@@ -19,11 +19,13 @@ mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
+mod control; // websockify ctl, and counts for monitoring
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
+mod helper; // programs that say who may come in and where a token leads
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod limits; // connections, descriptors, request heads
@@ -33,4 +35,5 @@ mod proxies; // who is behind a proxy, and who we are for one
 mod real; // browsers, noVNC and other programs, unmodified
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
+mod tokens; // where to, by token
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand

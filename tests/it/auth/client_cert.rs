@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::helper::classes;
 use crate::tls::{Authority, Dialer, Pair, text};
 use crate::wire::{UPGRADE, Wire, Ws};
 
@@ -132,4 +133,17 @@ fn beside_a_password_both_are_needed() {
     let dialed = Dialer::new(&ca).certificate(&who).dial(bridge.addr());
     let head = format!("{UPGRADE}{}", super::JANE);
     Ws::upgrade_with(dialed.unwrap().wire, &head).expect_echo("hello");
+}
+
+#[test]
+fn a_class_behind_exec_sees_the_name_that_tls_verified() {
+    let ca = Authority::new();
+    let class = classes::line(true, "ClientCertCNAuth 'other jane@example.org'");
+    let source = format!("--auth-source={class}");
+    let bridge = guarded(&ca, &["--auth-plugin=Exec", &source]);
+    let jane = person(&ca, "/CN=jane@example.org", "");
+    assert_eq!(ask(&bridge, &ca, &jane, ""), 101);
+    let mary = person(&ca, "/CN=mary@example.org", "");
+    let header = "SSL_CLIENT_S_DN_CN: jane@example.org\r\n";
+    assert_eq!(ask(&bridge, &ca, &mary, header), 403);
 }

@@ -33,9 +33,26 @@ fn guesses_are_found_and_nothing_else() {
     let proxied = ["192.0.2.7", "[2001:db8::8]"].map(|client| {
         format!("auth failed client={client} plugin=ExpectOrigin reason=\"no origin\"\n")
     });
-    let found = addresses(&format!("{}{v6}\n{}", bridge.stderr(), proxied.concat()));
-    let Some(found) = found else { return };
-    let named = ["2001:db8::7", "192.0.2.7", "2001:db8::8"];
+    // What a helper says, and what happens to one.
+    let exec = [
+        "refused by the helper",
+        "turned away by the helper",
+        "helper is late",
+        "helper's answer cannot be used",
+        "too many log-ins at once",
+    ];
+    let begin = "auth failed client=192.0.2.9:5901 plugin=Exec reason";
+    let exec = exec.map(|reason| format!("{begin}=\"{reason}\"\n"));
+    let log = [
+        bridge.stderr().as_str(),
+        v6,
+        "\n",
+        &proxied.concat(),
+        &exec.concat(),
+    ]
+    .concat();
+    let Some(found) = addresses(&log) else { return };
+    let named = ["2001:db8::7", "192.0.2.7", "2001:db8::8", "192.0.2.9"];
     assert_eq!(found, [&["127.0.0.1", "127.0.0.1"], &named[..]].concat());
 }
 

@@ -5,6 +5,8 @@ use std::fs;
 use super::differs;
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::helper::classes;
+use crate::real::script;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
 /// `jane:a:b` in base64.
@@ -199,4 +201,27 @@ fn several_plugins() {
     );
     assert_eq!(upgrade(&bridge, &format!("{origin}{JANE}")).status, 101);
     assert_eq!(upgrade(&bridge, JANE).status, 403);
+}
+
+/// A class that somebody wrote.
+#[test]
+fn a_class_of_ones_own() {
+    let class = "--auth-plugin=classes.Door";
+    let source = format!("--auth-source={}", classes::line(false, "classes.Door"));
+    let target = backend::echo().to_string();
+    let to = ["127.0.0.1:{port}", &target];
+    let options = if differs("classes", true, false) {
+        vec![class]
+    } else {
+        let refused = Bridge::spawn(&[class, to[0], to[1]]);
+        assert_eq!(refused.wait().code(), Some(2));
+        vec!["--auth-plugin=Exec", &source]
+    };
+    let folder = script("clients");
+    let args = [&options[..], &to].concat();
+    let bridge = Bridge::start_with(&args, |it| it.env("PYTHONPATH", &folder));
+    assert_eq!(upgrade(&bridge, "").status, 101);
+    let refusal = upgrade(&bridge, "X-Do: teapot\r\n");
+    assert_eq!(refusal.status, 418);
+    assert_eq!(refusal.header("x-pot"), Some("tea"));
 }

@@ -123,18 +123,15 @@ fn options_without_effect() {
     }
 }
 
-/// What a build leaves out it refuses: whoever asks for tokens must not get one target for all.
+/// What a build leaves out it refuses.
 #[test]
 fn not_in_this_build() {
     for option in [
         "-D",
         "--daemon",
-        "--host-token",
         "--log-file=/dev/null",
         "--record=/dev/null",
         "--syslog=/dev/log",
-        "--target-config=/dev/null",
-        "--token-plugin=TokenFile",
     ] {
         let bridge = Bridge::spawn(&[option]);
         assert_eq!(bridge.wait().code(), Some(2), "{option}");

@@ -17,7 +17,8 @@ mod handshake; // the upgrade
 mod http; // --web, and answers without it
 mod listen; // where the bridge listens and what it connects to
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
-mod tls; // certificates, versions, and TLS to the target
+mod tls;
+mod tokens; // --token-plugin // certificates, versions, and TLS to the target
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
 

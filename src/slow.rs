@@ -1,4 +1,4 @@
-//! Who has guessed wrong waits for the next answer.
+//! Who has guessed wrong, a password or a token, waits for the next answer.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +11,7 @@ use crate::network::network;
 
 /// Failures of late, by network.
 #[derive(Debug, Default)]
-pub(super) struct Slow {
+pub struct Slow {
     known: Mutex<HashMap<IpAddr, Failures>>,
     names: RandomState,
 }
@@ -30,12 +30,12 @@ struct Failures {
 
 /// One request's turn; dropping it lets another wait.
 #[derive(Debug)]
-pub(super) struct Turn<'s> {
+pub struct Turn<'s> {
     slow: &'s Slow,
     /// What it waits in, if it has to.
     network: Option<IpAddr>,
     /// How long its answer is to take.
-    pub(super) delay: Duration,
+    pub delay: Duration,
 }
 
 impl Failures {
@@ -65,7 +65,7 @@ impl Slow {
     /// How long the next answer to `from` is to take; `None` where too many wait for theirs
     /// already: many guesses at once would otherwise all wait the same time. It is the same for a
     /// right password: who is guessing must not learn from a quick answer that it was right.
-    pub(super) fn turn(&self, from: Option<IpAddr>, now: Instant) -> Option<Turn<'_>> {
+    pub fn turn(&self, from: Option<IpAddr>, now: Instant) -> Option<Turn<'_>> {
         let mut turn = Turn {
             slow: self,
             network: None,
@@ -88,7 +88,7 @@ impl Slow {
     }
 
     /// Counts a failure in the name of `user`.
-    pub(super) fn failed(&self, from: Option<IpAddr>, user: &str, now: Instant) {
+    pub fn failed(&self, from: Option<IpAddr>, user: &str, now: Instant) {
         let Some(from) = counted(from) else { return };
         let mut known = self.known();
         if known.len() >= limits::FAILURES_KNOWN && !known.contains_key(&from) {
@@ -123,7 +123,7 @@ impl Slow {
 
     /// Forgives `user` its own failures, and no others': who has an account must not be able to
     /// guess at another's between two log-ins.
-    pub(super) fn succeeded(&self, from: Option<IpAddr>, user: &str) {
+    pub fn succeeded(&self, from: Option<IpAddr>, user: &str) {
         let Some(from) = counted(from) else { return };
         let mut known = self.known();
         if let Some(failures) = known.get_mut(&from) {

@@ -1,6 +1,6 @@
-//! Opening a file beneath a directory without openat2(2).
+//! Opening what is inside a directory, whatever path a peer gives and whatever links are there.
 //!
-//! systemd's `RestrictSUIDSGID=`, and `DynamicUser=` with it, answer openat2 with ENOSYS: a filter
+//! openat2(2) does it. But systemd's `RestrictSUIDSGID=`, and `DynamicUser=` with it, answer openat2 with ENOSYS: a filter
 //! cannot see the mode in its argument. The walk here takes one name at a time and never lets the
 //! kernel follow a link, so that nothing renamed meanwhile leads it out.
 
@@ -10,21 +10,30 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 /// Links to follow for one path: the kernel's own number.
 const LINKS: u32 = 40;
 
+/// Opens `path` inside `root`; blocks.
+///
+/// # Errors
+/// Those of openat2: EXDEV for a way out, ELOOP for too many links.
+pub fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = flags | OFlags::CLOEXEC;
+    match openat2(root, path, flags, Mode::empty(), how) {
+        Err(Errno::NOSYS) => open_beneath(root, path, flags),
+        opened => opened,
+    }
+}
+
 /// Opens `path` beneath `root`, as openat2 does with `RESOLVE_BENEATH`.
 ///
 /// # Errors
 /// Those of openat2: EXDEV for a way out, ELOOP for too many links.
-pub(super) fn open_beneath(
-    root: BorrowedFd<'_>,
-    path: &Path,
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
+fn open_beneath(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     // The directories between the root and where we are.
     let mut way: Vec<OwnedFd> = Vec::new();
     let mut names = VecDeque::new();

@@ -1,0 +1,214 @@
+//! `TokenFile` and `TokenFileName`: lines, files and directories, and their changes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::{bridge, opened, refused, replace};
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::wire::Response;
+
+#[test]
+fn each_token_has_its_target_and_no_other_is_told_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let (one, other) = (backend::echo(), backend::say("other"));
+    fs::write(
+        &tokens,
+        format!("secret1: {one}\nnonsense\nsecret2: {other}\n"),
+    )
+    .unwrap();
+    let bridge = bridge("TokenFile", &tokens, &[]);
+    drop(opened(&bridge, "/websockify?token=secret1"));
+    bridge.wait_for_line(|line| {
+        line.starts_with("session ") && line.contains(&format!(" target={one} "))
+    });
+    for (target, status, word) in [
+        ("/?token=secret3", 404, "not known"),
+        ("/", 403, "needs a token"),
+        ("/?token=nonsense", 404, "not known"),
+    ] {
+        let (response, body) = refused(&bridge, target);
+        assert_eq!(response.status, status, "{target}");
+        assert!(body.contains(word) && !body.contains("secret"), "{body}");
+    }
+    let log = bridge.stderr();
+    assert!(log.contains(&format!("{}:2: ", tokens.display())), "{log}");
+    assert!(log.contains("bridging to targets by TokenFile"), "{log}");
+    assert!(
+        log.contains("plugin=TokenFile reason=\"unknown token\""),
+        "{log}"
+    );
+    assert!(
+        !log.contains("secret") && !log.contains("nonsense"),
+        "{log}"
+    );
+}
+
+/// How many tokens the bridge has read, the next time it does.
+fn read_again(bridge: &Bridge, change: impl FnOnce()) -> String {
+    let is_count = |line: &str| line.contains(" tokens in ");
+    let before = bridge
+        .stderr()
+        .lines()
+        .filter(|line| is_count(line))
+        .count();
+    change();
+    bridge.wait_until("count of tokens", |seen| {
+        let mut counts = seen.stderr.lines().filter(|line| is_count(line));
+        counts.nth(before).map(str::to_owned)
+    })
+}
+
+fn status(bridge: &Bridge, token: &str) -> u16 {
+    let (Response { status, .. }, _) = refused(bridge, &format!("/?token={token}"));
+    status
+}
+
+#[test]
+fn a_changed_file_counts_at_once_whichever_way_it_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let echo = backend::echo();
+    fs::create_dir(at("old")).unwrap();
+    fs::create_dir(at("new")).unwrap();
+    fs::write(at("old/tokens"), format!("a: {echo}\n")).unwrap();
+    fs::write(at("new/tokens"), format!("d: {echo}\n")).unwrap();
+    symlink("old", at("now")).unwrap();
+    let bridge = bridge("TokenFile", &at("now/tokens"), &[]);
+    drop(opened(&bridge, "/?token=a"));
+    // Written in place.
+    read_again(&bridge, || {
+        fs::write(at("old/tokens"), format!("b: {echo}\n")).unwrap();
+    });
+    drop(opened(&bridge, "/?token=b"));
+    assert_eq!(status(&bridge, "a"), 404);
+    // Renamed over.
+    read_again(&bridge, || {
+        replace(&at("old/tokens"), &format!("c: {echo}\n"));
+    });
+    drop(opened(&bridge, "/?token=c"));
+    assert_eq!(status(&bridge, "b"), 404);
+    // A link on the way turned round, as a Kubernetes volume is.
+    read_again(&bridge, || {
+        symlink("new", at("now.tmp")).unwrap();
+        fs::rename(at("now.tmp"), at("now")).unwrap();
+    });
+    drop(opened(&bridge, "/?token=d"));
+    assert_eq!(status(&bridge, "c"), 404);
+    // And what is changed at the new place.
+    read_again(&bridge, || {
+        replace(&at("new/tokens"), &format!("e: {echo}\n"));
+    });
+    drop(opened(&bridge, "/?token=e"));
+    assert_eq!(status(&bridge, "d"), 404);
+    // The way itself goes and comes back: until then, what was read last counts.
+    fs::remove_file(at("now")).unwrap();
+    bridge.wait_for_line(|line| line.contains("tokens stay as they were: "));
+    drop(opened(&bridge, "/?token=e"));
+    read_again(&bridge, || {
+        fs::create_dir(at("now")).unwrap();
+        fs::write(at("now/tokens"), format!("f: {echo}\n")).unwrap();
+    });
+    drop(opened(&bridge, "/?token=f"));
+}
+
+#[test]
+fn a_directory_of_files_and_what_comes_into_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let echo = backend::echo();
+    fs::write(at("10-first"), format!("a: {echo}\nb: nobody.invalid:1\n")).unwrap();
+    fs::write(at("20-second"), format!("b: {echo}\n")).unwrap();
+    for hidden in [".hidden", "10-first~"] {
+        fs::write(at(hidden), format!("h: {echo}\n")).unwrap();
+    }
+    fs::create_dir(at("folder")).unwrap();
+    let bridge = bridge("ReadOnlyTokenFile", folder.path(), &[]);
+    // The later file has the last word.
+    drop((opened(&bridge, "/?token=a"), opened(&bridge, "/?token=b")));
+    assert_eq!(status(&bridge, "h"), 404);
+    read_again(&bridge, || {
+        fs::write(at("30-third"), format!("c: {echo}\nbroken\n")).unwrap();
+    });
+    drop(opened(&bridge, "/?token=c"));
+    let line = format!("{}:2: ", at("30-third").display());
+    bridge.wait_for_line(|it| it.contains(&line));
+    read_again(&bridge, || fs::remove_file(at("10-first")).unwrap());
+    assert_eq!(status(&bridge, "a"), 404);
+}
+
+#[test]
+fn a_file_for_each_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let echo = backend::echo();
+    fs::write(at("vm1"), format!("{echo}\n")).unwrap();
+    fs::write(at("vm2"), "nonsense").unwrap();
+    fs::create_dir(at("vm3")).unwrap();
+    fs::write(folder.path().with_extension("vm4"), format!("{echo}\n")).unwrap();
+    let bridge = bridge("TokenFileName", folder.path(), &[]);
+    drop(opened(&bridge, "/?token=vm1"));
+    let beside = folder.path().with_extension("vm4");
+    let beside = Path::new(beside.file_name().unwrap());
+    for token in ["vm2", "vm3", "..", ".", "vm3/..", "%2e%2e", "/etc/passwd"] {
+        assert_eq!(status(&bridge, token), 404, "{token}");
+    }
+    assert_eq!(status(&bridge, &format!("../{}", beside.display())), 404);
+    bridge.wait_for_line(|line| line.contains(&format!("{}:1: ", at("vm2").display())));
+    read_again(&bridge, || replace(&at("vm5"), &echo.to_string()));
+    drop(opened(&bridge, "/?token=vm5"));
+    fs::remove_file(folder.path().with_extension("vm4")).unwrap();
+}
+
+/// SIGHUP takes everything or nothing.
+#[test]
+fn a_reload_that_cannot_read_tokens_says_so_and_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let echo = backend::echo();
+    fs::write(&tokens, format!("a: {echo}\n")).unwrap();
+    let bridge = bridge("TokenFile", &tokens, &[]);
+    fs::remove_file(&tokens).unwrap();
+    bridge.signal(Signal::HUP);
+    let line = bridge.wait_for_line(|line| line.contains("not reloaded"));
+    assert!(line.contains(&tokens.display().to_string()), "{line}");
+    drop(opened(&bridge, "/?token=a"));
+    fs::write(&tokens, format!("b: {echo}\n")).unwrap();
+    bridge.signal(Signal::HUP);
+    bridge.wait_for_line(|line| line.ends_with("reloaded") && !line.contains("not "));
+    drop(opened(&bridge, "/?token=b"));
+}
+
+#[test]
+fn what_is_not_there_at_start_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for (plugin, source, word) in [
+        ("TokenFile", "/nowhere/tokens", "/nowhere/tokens"),
+        ("TokenFileName", "/nowhere", "/nowhere"),
+        (
+            "TokenFileName",
+            file.to_str().unwrap(),
+            "requires a directory",
+        ),
+        ("UnixDomainSocketDirectory", "/nowhere", "/nowhere"),
+        (
+            "UnixDomainSocketDirectory",
+            file.to_str().unwrap(),
+            "not a directory",
+        ),
+    ] {
+        let (plugin, source) = (
+            format!("--token-plugin={plugin}"),
+            format!("--token-source={source}"),
+        );
+        let bridge = Bridge::spawn(&["127.0.0.1:{port}", &plugin, &source]);
+        assert_eq!(bridge.wait().code(), Some(1), "{plugin} {source}");
+        assert!(bridge.stderr().contains(word), "{}", bridge.stderr());
+    }
+}

@@ -1,0 +1,48 @@
+//! Where to, by token.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bridge::Bridge;
+use crate::wire::{Response, UPGRADE, Wire, Ws};
+
+mod errors; // no target, and how a client learns of it
+mod file; // TokenFile, TokenFileName
+mod sockets; // UnixDomainSocketDirectory
+mod walls; // --allow-target, and loops
+
+/// A bridge whose targets a plugin knows.
+fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
+    let plugin = format!("--token-plugin={plugin}");
+    let source = format!("--token-source={}", source.display());
+    Bridge::start(&[&["127.0.0.1:{port}", &plugin, &source], more].concat())
+}
+
+/// The head of a request for `target`.
+fn head(target: &str) -> String {
+    UPGRADE.replace("GET / ", &format!("GET {target} "))
+}
+
+/// Opens a WebSocket at `target` and shows that an echo is behind it.
+fn opened(bridge: &Bridge, target: &str) -> Ws {
+    let mut ws = Ws::upgrade_with(Wire::connect(bridge.addr()), &head(target));
+    ws.expect_echo("hello");
+    ws
+}
+
+/// Asks for a WebSocket and expects none: the answer's head and its body.
+fn refused(bridge: &Bridge, target: &str) -> (Response, String) {
+    let mut wire = Wire::connect(bridge.addr());
+    let response = wire.request(&head(target));
+    assert_ne!(response.status, 101, "{target}");
+    let length = response.header("content-length").unwrap().parse().unwrap();
+    let body = String::from_utf8(wire.take(length).unwrap()).unwrap();
+    (response, body)
+}
+
+/// Puts a file in the place of another at once, as editors and configuration managers do.
+fn replace(path: &Path, content: &str) {
+    let new = path.with_extension("new~");
+    fs::write(&new, content).unwrap();
+    fs::rename(new, path).unwrap();
+}
