@@ -247,6 +247,65 @@ pub struct Options {
           value_parser = BoolishValueParser::new())]
     pub web_auth: bool,
 
+    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
+    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, BaseTokenAPI, JSONTokenApi,
+    /// JWTTokenApi, TokenRedis, or Exec for a program of your own; takes the place of a target
+    #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
+    pub token_plugin: Option<String>,
+
+    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
+    /// files; a directory of files or sockets that are named like tokens; the APIs' URL with %s
+    /// for the token; a key file of JWTTokenApi; HOST[:PORT[:DB[:PASSWORD[:NAMESPACE]]]] or a URL of
+    /// TokenRedis (redis://, rediss://, unix://); or a program and its arguments
+    /// (websockify-helper(7)). One with a password is better given in the environment
+    #[arg(
+        long,
+        value_name = "ARG",
+        env = "WEBSOCKIFY_TOKEN_SOURCE",
+        hide_env_values = true
+    )]
+    pub token_source: Option<String>,
+
+    /// Take the name in the Host header, without a port, for the token
+    #[arg(long, env = "WEBSOCKIFY_HOST_TOKEN", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub host_token: bool,
+
+    /// Where in a request its token is: query (?token=…), path (its last part), host or
+    /// header:NAME; default is query
+    #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
+    pub token_from: Option<String>,
+
+    /// With JWTTokenApi, let only tokens count that say they are from NAME (iss)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_ISSUER")]
+    pub token_issuer: Option<String>,
+
+    /// With JWTTokenApi, let only tokens count that say they are for NAME (aud)
+    #[arg(long, value_name = "NAME", env = "WEBSOCKIFY_TOKEN_AUDIENCE")]
+    pub token_audience: Option<String>,
+
+    /// With JWTTokenApi, end a session when its token expires (exp); otherwise a token has to be
+    /// valid only when the session begins
+    #[arg(long, env = "WEBSOCKIFY_TOKEN_EXPIRY", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub token_expiry: bool,
+    /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
+    /// from their user; close is a WebSocket that is closed with a code and a reason
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",
+          value_parser = ["http", "close"])]
+    pub token_errors: String,
+
+    /// Let tokens lead only to CIDR, HOST, *.DOMAIN, each with :PORT or :FIRST-LAST or for every
+    /// port, or unix:DIRECTORY; repeat it or separate by commas. Judged is the address that a name
+    /// turns out to have
+    #[arg(long, value_name = "WHERE", env = "WEBSOCKIFY_ALLOW_TARGET", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub allow_target: Vec<String>,
+
+    /// The same as --token-plugin=TokenFile --token-source=FILE
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]
+    pub target_config: Option<String>,
+
     /// Reverse proxy that may say who its clients are, by X-Forwarded-For, Forwarded and
     /// X-Forwarded-Proto: an address, a network like 10.0.0.0/8, or unix for whoever comes by a
     /// Unix socket; repeat it or separate by commas
@@ -269,50 +328,6 @@ pub struct Options {
     #[arg(long, value_name = "ORIGIN", env = "WEBSOCKIFY_FRAME_ANCESTORS", value_delimiter = ',',
           action = ArgAction::Append)]
     pub frame_ancestors: Vec<String>,
-
-    /// Ask CLASS where each session goes, by the token in its request (?token=…): TokenFile,
-    /// ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, or Exec for a program of your
-    /// own; takes the place of a target
-    #[arg(long, value_name = "CLASS", env = "WEBSOCKIFY_TOKEN_PLUGIN")]
-    pub token_plugin: Option<String>,
-
-    /// What --token-plugin goes by: a file of lines 'TOKEN: HOST:PORT' or a directory of such
-    /// files; a directory of files or sockets that are named like tokens; or a program and its
-    /// arguments (websockify-helper(7))
-    #[arg(
-        long,
-        value_name = "ARG",
-        env = "WEBSOCKIFY_TOKEN_SOURCE",
-        hide_env_values = true
-    )]
-    pub token_source: Option<String>,
-
-    /// Take the name in the Host header, without a port, for the token
-    #[arg(long, env = "WEBSOCKIFY_HOST_TOKEN", action = ArgAction::SetTrue,
-          value_parser = BoolishValueParser::new())]
-    pub host_token: bool,
-
-    /// Where in a request its token is: query (?token=…), path (its last part), host or
-    /// header:NAME; default is query
-    #[arg(long, value_name = "PLACE", env = "WEBSOCKIFY_TOKEN_FROM")]
-    pub token_from: Option<String>,
-
-    /// How a client with a wrong token or none learns of it: http is a status, which browsers hide
-    /// from their user; close is a WebSocket that is closed with a code and a reason
-    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_TOKEN_ERRORS", default_value = "http",
-          value_parser = ["http", "close"])]
-    pub token_errors: String,
-
-    /// Let tokens lead only to CIDR, HOST, *.DOMAIN, each with :PORT or :FIRST-LAST or for every
-    /// port, or unix:DIRECTORY; repeat it or separate by commas. Judged is the address that a name
-    /// turns out to have
-    #[arg(long, value_name = "WHERE", env = "WEBSOCKIFY_ALLOW_TARGET", value_delimiter = ',',
-          action = ArgAction::Append)]
-    pub allow_target: Vec<String>,
-
-    /// The same as --token-plugin=TokenFile --token-source=FILE
-    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_TARGET_CONFIG")]
-    pub target_config: Option<String>,
 
     /// Listen on IPv6 addresses where there is a choice
     #[arg(short = '6', long, env = "WEBSOCKIFY_PREFER_IPV6", action = ArgAction::SetTrue,

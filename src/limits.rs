@@ -270,3 +270,41 @@ pub const HELPER_PACE_MOST: Duration = Duration::from_secs(10);
 
 /// A helper that has served for so long has settled: its next end is a first one again.
 pub const HELPER_SETTLED: Duration = Duration::from_secs(60);
+
+/// Time for a look-up of a token over a network. Whoever opened the page is waiting for it, and a
+/// source that needs longer is broken or far overloaded.
+pub const TOKEN_TIME: Duration = Duration::from_secs(10);
+
+/// Of it, the time to connect to Redis and log in. Shorter, so that who waits for an attempt that
+/// fails still learns why.
+pub const TOKEN_CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// Time for one answer of Redis: thousands of times what it takes. Beyond it the connection is
+/// taken for dead, and the next look-up makes another.
+pub const TOKEN_REDIS_TIME: Duration = Duration::from_secs(4);
+
+/// Connections to the HTTP server that knows tokens; further look-ups wait. They are few because
+/// each takes one of [`RESERVED_DESCRIPTORS`], and enough for a thousand look-ups in a second at
+/// 16 ms each.
+pub const TOKEN_API_CONNECTIONS: usize = 16;
+
+/// How long such a connection stays open without being used: shorter than most servers keep it.
+pub const TOKEN_API_IDLE: Duration = Duration::from_secs(30);
+
+/// Redirects that are followed for one look-up. Two are usual: to https, and to where it moved.
+pub const TOKEN_API_REDIRECTS: usize = 5;
+
+/// The longest answer about one token: a host and a port, and what else a server has to say in its
+/// object.
+pub const TOKEN_ANSWER: usize = 64 * 1024;
+
+/// By how much the clocks of who makes JWTs and of this machine may differ: what most libraries
+/// allow, and websockify's beside its own strict check.
+pub const JWT_LEEWAY: Duration = Duration::from_secs(60);
+
+/// The shortest secret to sign JWTs with, that of HS256 (RFC 7518, 3.2): a shorter one can be found
+/// by trying, from any one token.
+pub const JWT_SECRET: usize = 32;
+
+/// The shortest RSA key to sign JWTs with (RFC 7518, 3.3).
+pub const JWT_RSA_BITS: u32 = 2048;

@@ -4,8 +4,6 @@ use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::server::census::Full;
-
 /// The type of [`Meters::openmetrics`]' text.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -22,6 +20,8 @@ pub enum Reason {
     NoToken,
     /// A token that stands for nothing.
     UnknownToken,
+    /// Too many wrong tokens of one network at once.
+    Guessing,
     /// The source of tokens could not be asked.
     TokensUnavailable,
     /// The server ends, or has had its one session.
@@ -32,23 +32,14 @@ pub enum Reason {
     TargetUnreachable,
 }
 
-impl From<Full> for Reason {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::Server => Self::ServerFull,
-            Full::Address => Self::AddressFull,
-            Full::Closed => Self::NoFurtherSession,
-        }
-    }
-}
-
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::ServerFull,
         Self::AddressFull,
         Self::Door,
         Self::NoToken,
         Self::UnknownToken,
+        Self::Guessing,
         Self::TokensUnavailable,
         Self::NoFurtherSession,
         Self::TargetForbidden,
@@ -62,6 +53,7 @@ impl Reason {
             Self::Door => "authentication",
             Self::NoToken => "no_token",
             Self::UnknownToken => "unknown_token",
+            Self::Guessing => "guessing",
             Self::TokensUnavailable => "tokens_unavailable",
             Self::NoFurtherSession => "no_further_session",
             Self::TargetForbidden => "target_forbidden",

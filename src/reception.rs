@@ -86,9 +86,6 @@ impl Reception<'_> {
     ) -> Result<Welcome, Refusal> {
         let mut admitted = self.ask_door(visitor, request, Wants::WebSocket).await?;
         let way = self.guide.find(&visitor.peer, request).await;
-        if let Err(lost) = &way {
-            self.monitor.meters.refused(reason(*lost));
-        }
         if let (None, Ok(found)) = (self.guide.target(), &way) {
             let target = &found.route.target;
             let authorised = self.door.authorise(visitor, request, target, &mut admitted);
@@ -96,11 +93,15 @@ impl Reception<'_> {
             authorised.inspect_err(|_| self.monitor.meters.refused(Reason::Door))?;
         }
         match way {
-            Err(lost) if !self.guide.closes() => return Err(answer(lost)),
-            Err(_) => {}
             Ok(_) => {
                 let begun = self.seat.begin_session(visitor.peer.ip());
                 begun.map_err(|full| self.no_room(&visitor.peer, full))?;
+            }
+            Err(lost) => {
+                self.monitor.meters.refused(reason(lost));
+                if !self.guide.closes() {
+                    return Err(answer(lost));
+                }
             }
         }
         Ok(Welcome {
@@ -124,7 +125,6 @@ impl Reception<'_> {
     }
 
     fn no_room(&self, client: &Peer, full: Full) -> Refusal {
-        self.monitor.meters.refused(full.into());
         self.turned_away.log(client, full);
         let status = StatusCode::SERVICE_UNAVAILABLE;
         match full {
@@ -140,6 +140,7 @@ fn reason(lost: Lost) -> Reason {
     match lost {
         Lost::NoToken => Reason::NoToken,
         Lost::Unknown => Reason::UnknownToken,
+        Lost::Guessing => Reason::Guessing,
         Lost::Unavailable => Reason::TokensUnavailable,
     }
 }
@@ -148,7 +149,7 @@ fn reason(lost: Lost) -> Reason {
 fn answer(lost: Lost) -> Refusal {
     let refusal = Refusal::new(lost.status(), lost.text());
     match lost {
-        Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
+        Lost::Guessing | Lost::Unavailable => refusal.with(RETRY_AFTER, "5"),
         Lost::NoToken | Lost::Unknown => refusal,
     }
 }

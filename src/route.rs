@@ -14,7 +14,7 @@ pub struct Route {
     pub target: Target,
     /// Whether TLS is spoken to the target; `None` as `--ssl-target` says.
     pub tls: Option<bool>,
-    /// How the target is told whom the session is from; `None` as `--proxy-protocol` says.
+    /// How the target is told whom a session is from; `None` as `--proxy-protocol` says.
     pub proxy: Option<ProxyVersion>,
     /// What the log calls it instead of by the target's address.
     pub name: Option<Box<str>>,

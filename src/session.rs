@@ -1,16 +1,17 @@
 //! One connection, from accept to its record in the log. Read this first.
 
-use std::fmt;
-use std::future::pending;
-use std::sync::Arc;
-use std::time::SystemTime;
+mod told;
 
-use tokio::sync::oneshot;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
 use tokio::time::{Instant, sleep};
 
 use crate::auth::Door;
 use crate::drain::Drain;
-use crate::http::{self, Site};
+use crate::http::{self, Site, Upgraded};
 use crate::limits;
 use crate::listener::Accepted;
 use crate::log::{Event, Summary};
@@ -21,6 +22,7 @@ use crate::reception::{Reception, Welcome};
 use crate::relay::{Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
+use crate::server::ledger::Line;
 use crate::server::monitor::Monitor;
 use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
@@ -28,8 +30,9 @@ use crate::target::Unreached;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
 use crate::tls::client::Client;
-use crate::token::{Found, Guide, Lost};
+use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
+use told::told;
 
 /// What every connection shares.
 #[derive(Debug)]
@@ -73,7 +76,6 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     // A proxy's further requests may be others'; until then it is nobody's connection.
     let owner = caller.peer.ip().filter(|_| !caller.trusted);
     if let Err(full) = seat.belongs_to(owner) {
-        context.monitor.meters.refused(full.into());
         drop(seat);
         let refusing = refuse(socket, context.tls.is_some());
         let telling = context.turned_away.tell(&caller.peer, full, refusing);
@@ -102,43 +104,62 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         return;
     };
     client.stream.forget_answer_deadline();
-    let number = seat.session_number();
-    let Welcome {
-        client: peer,
-        identity,
-        way,
-    } = client.welcome;
-    let Found { route, token } = match way {
+    // Boxed for the same reason.
+    let (mut relay, mut line) = Box::pin(join(&context, client, caller.to)).await;
+    let (until, ended) = match &mut line {
+        Some(line) => (line.entry.route.until, Some(&mut line.ended)),
+        None => (None, None),
+    };
+    let summary: Summary = {
+        let told = pin!(told(drain.clone(), until, ended));
+        relay.run(told).await
+    };
+    if let Some(Line { entry, .. }) = &line {
+        summary.log(
+            &entry.client,
+            entry.identity.as_deref(),
+            &entry.route,
+            entry.id,
+        );
+    }
+}
+
+/// Joins a client and its target, or gives it a word about why there is none. Only who has a way is
+/// written down. `to` is where the client came to, if a proxy has said so.
+async fn join(
+    context: &Context,
+    client: Upgraded,
+    to: Option<SocketAddr>,
+) -> (Relay, Option<Line>) {
+    let Upgraded {
+        stream,
+        early,
+        welcome:
+            Welcome {
+                client: peer,
+                identity,
+                way,
+            },
+    } = client;
+    let settings = context.settings;
+    let found = match way {
         Ok(found) => found,
         Err(lost) => {
-            let refused = Refused::ByUs(close(lost));
-            let relay = Relay::refuse(client.stream, client.early, context.settings, refused);
-            relay.run(told(drain.clone(), None, None)).await;
-            return;
+            let why = Refused::ByUs(close(lost));
+            return (Relay::refuse(stream, early, settings, why), None);
         }
     };
+    let line = context.monitor.ledger.enter(peer, identity, found);
+    let route = &line.entry.route;
     let announcement = route.proxy.or(context.announce).map(|version| {
-        let to = caller.to.or_else(|| client.stream.socket().local());
+        let to = to.or_else(|| stream.socket().local());
         proxy_protocol::write(version, peer.address(), to)
     });
-    let shown = (peer.to_string().into(), route.to_string().into());
-    let (line, ended) = context
-        .monitor
-        .ledger
-        .enter(shown.0, identity.clone(), shown.1, token);
-    let relay = match Box::pin(reach(&context, &route, &peer, announcement, number)).await {
-        Ok(target) => Relay::new(
-            client.stream,
-            client.early,
-            target,
-            context.settings,
-            line.tally.clone(),
-        ),
-        Err(why) => Relay::refuse(client.stream, client.early, context.settings, why),
+    let relay = match reach(context, route, &peer, announcement, line.entry.id).await {
+        Ok(target) => Relay::new(stream, early, target, settings, line.entry.tally.clone()),
+        Err(why) => Relay::refuse(stream, early, settings, why),
     };
-    let told = told(drain.clone(), route.until, Some(ended));
-    let summary: Summary = relay.run(told).await;
-    summary.log(&peer, identity.as_deref(), &route, number);
+    (relay, Some(line))
 }
 
 /// Connects to the target. A server that ends leaves it a little time, because the client may have
@@ -186,66 +207,5 @@ fn close(lost: Lost) -> Close {
     Close {
         code: 4000 + lost.status().as_u16(),
         reason: lost.text().into(),
-    }
-}
-
-/// Returns when the session is to end, and why.
-async fn told(
-    mut drain: Drain,
-    until: Option<SystemTime>,
-    ended: Option<oneshot::Receiver<Close>>,
-) -> Close {
-    let expired = async {
-        match until {
-            Some(until) => {
-                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-                Box::pin(sleep(left)).await;
-            }
-            None => pending().await,
-        }
-    };
-    let ordered = async {
-        match ended {
-            Some(ended) => ended.await.ok(),
-            None => None,
-        }
-    };
-    tokio::select! {
-        () = drain.told() => Close::SHUTDOWN,
-        () = expired => Close::EXPIRED,
-        Some(close) = ordered => close,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use tokio::sync::oneshot;
-    use tokio::time::timeout;
-
-    use super::told;
-    use crate::drain::drain;
-    use crate::websocket::close::Close;
-
-    #[tokio::test]
-    async fn a_session_ends_by_its_time_by_order_and_with_the_server() {
-        let (drainer, drain) = drain();
-        let now = SystemTime::now();
-        let soon = Some(now + Duration::from_millis(20));
-        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
-        let past = Some(now - Duration::from_secs(1));
-        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
-        let (end, ended) = oneshot::channel();
-        end.send(Close::ENDED).unwrap();
-        let later = Some(now + Duration::from_secs(u32::MAX.into()));
-        let order = told(drain.clone(), later, Some(ended));
-        assert_eq!(order.await, Close::ENDED);
-        // Nobody can give an order any more: that is none.
-        let (_, ended) = oneshot::channel();
-        let waiting = told(drain.clone(), later, Some(ended));
-        assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
-        drainer.tell();
-        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
     }
 }

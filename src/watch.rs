@@ -31,13 +31,16 @@ const CHANGES: WatchFlags = WatchFlags::CREATE
 /// Links to follow for one path: the kernel's own number.
 const LINKS: u32 = 40;
 
+/// How often a way that changes while it is gone along is looked at again. What is missed by then
+/// is told by the directories that were watched in time.
+const TRIES: u32 = 8;
+
 /// Watches one file or one directory. What happens from its making on is noticed.
 #[derive(Debug)]
 pub struct Watch {
     inotify: OwnedFd,
     path: PathBuf,
     watched: HashMap<i32, Names>,
-    way: Way,
 }
 
 /// The names that matter in a directory.
@@ -61,7 +64,6 @@ impl Watch {
             inotify: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?,
             path: std::path::absolute(path)?,
             watched: HashMap::new(),
-            way: Way::new(),
         };
         watch.follow()?;
         Ok(watch)
@@ -132,16 +134,16 @@ impl Watch {
     /// The kernel's, for the last directory on the way. Those before it may be closed to us.
     pub fn follow(&mut self) -> io::Result<()> {
         let mut way = way(&self.path);
-        loop {
+        for _ in 0..TRIES {
             self.watch(&way)?;
             // What was turned round in between, before its directory was watched?
             let now = self::way(&self.path);
             if now == way {
-                self.way = way;
-                return Ok(());
+                break;
             }
             way = now;
         }
+        Ok(())
     }
 
     fn watch(&mut self, way: &Way) -> io::Result<()> {
@@ -153,6 +155,8 @@ impl Watch {
                     merged.all |= names.all;
                     merged.some.extend(names.some.iter().cloned());
                 }
+                // It went away this moment: what is now in its place is looked for next.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(error) if names.all => return Err(error.into()),
                 Err(Errno::NOSPC) => return Err(Errno::NOSPC.into()),
                 Err(_) => {}

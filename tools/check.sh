@@ -23,6 +23,7 @@ else
 fi
 if cargo clippy --version >/dev/null 2>&1; then
     run cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+    run cargo clippy --locked --quiet --no-default-features -- -D warnings
 else
     skip clippy 'not in this Rust'
 fi

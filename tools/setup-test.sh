@@ -35,6 +35,9 @@ want fail2ban-regex fail2ban
 want mmdebstrap mmdebstrap
 want systemd-nspawn systemd-container
 want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+# What a fleet of bridges shares, and what stands before it.
+want redis-server redis-server
+want redis-cli redis-tools
 want shellcheck shellcheck
 want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

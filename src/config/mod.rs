@@ -496,13 +496,6 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
-            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
-            ("--demo --proxy-protocol v1", "a target that expects it"),
-            (
-                "--trusted-proxy 10.0.0.1/8 6080 h:1",
-                "10.0.0.0/8 is the network",
-            ),
-            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("--demo --target-config /f 6080", "own target"),
             ("--target-config /f 6080 h:1", "Too many arguments"),
             (
@@ -510,6 +503,13 @@ mod tests {
                 "place of a target",
             ),
             ("--inetd --target-config /f h:1", "Too many arguments"),
+            ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
+            ("--demo --proxy-protocol v1", "a target that expects it"),
+            (
+                "--trusted-proxy 10.0.0.1/8 6080 h:1",
+                "10.0.0.0/8 is the network",
+            ),
+            ("--frame-ancestors * 6080 h:1", "'*' is neither"),
             ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();

@@ -118,7 +118,7 @@ pub async fn converse(
             Identity(identity.as_deref()),
             Escaped(request.method().as_str()),
             // The query may hold a token.
-            Escaped(request.uri().path()),
+            Escaped(&reception.guide.shown_path(&request)),
             response.status().as_u16()
         );
         Ok::<_, Infallible>(site.sign(response, safe))

@@ -198,8 +198,9 @@ impl Relay {
     /// when it is the session that is to end.
     ///
     /// Returns after both ways are finished; the times in [`limits`] bound how long the second may
-    /// take after the first.
-    pub async fn run(mut self, told: impl Future<Output = Close>) -> Summary {
+    /// take after the first. Both are the caller's, because a future has room twice for what is
+    /// moved into it.
+    pub async fn run(&mut self, told: Pin<&mut impl Future<Output = Close>>) -> Summary {
         tokio::select! {
             biased;
             close = told => {
@@ -304,8 +305,9 @@ impl Relay {
         }
     }
 
-    fn summary(self) -> Summary {
-        let (close, closed_by) = self.end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
+    fn summary(&mut self) -> Summary {
+        let end = self.end.take();
+        let (close, closed_by) = end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
         self.tally.not_for_client(self.to_client.len());
         Summary {
             from_client: self.tally.by_client(),
@@ -313,7 +315,7 @@ impl Relay {
             duration: self.began.elapsed(),
             close,
             closed_by,
-            fault: self.fault,
+            fault: self.fault.take(),
         }
     }
 }

@@ -105,6 +105,8 @@ impl Plan {
                         self.read.extend(around(path));
                     }
                     Plugin::Exec(_) => self.helper = true,
+                    // Files of theirs are watched, servers may be anywhere.
+                    _ => self.read.extend(AUTHORITIES.iter().map(PathBuf::from)),
                 }
             }
             // The demo opens a target for itself, at a port of the kernel's choice.

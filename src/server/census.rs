@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
@@ -92,7 +92,7 @@ impl Census {
         entered.map(|counted| Seat {
             census: self.clone(),
             counted: counted.map_or_else(OnceLock::new, OnceLock::from),
-            session: AtomicU64::new(0),
+            session: AtomicBool::new(false),
         })
     }
 
@@ -117,8 +117,7 @@ pub struct Seat {
     census: Arc<Census>,
     /// What its client's share is counted under.
     counted: OnceLock<IpAddr>,
-    /// Which of the server's sessions it is, from 1; 0 while it is none.
-    session: AtomicU64,
+    session: AtomicBool,
 }
 
 impl Seat {
@@ -135,12 +134,6 @@ impl Seat {
         counted
     }
 
-    /// Which of the server's sessions it is, from 1; 0 while it is none.
-    #[must_use]
-    pub fn session_number(&self) -> u64 {
-        self.session.load(Ordering::Relaxed)
-    }
-
     /// Makes the connection a session of `client`.
     ///
     /// # Errors
@@ -155,9 +148,9 @@ impl Seat {
             if begun.is_err() {
                 return false;
             }
+            self.session.store(true, Ordering::Relaxed);
             counts.sessions += 1;
             counts.served += 1;
-            self.session.store(counts.served, Ordering::Relaxed);
             true
         });
         begun
@@ -177,7 +170,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let session = self.session_number() > 0;
+        let session = self.session.load(Ordering::Relaxed);
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);

@@ -127,9 +127,9 @@ fn show(entry: &Entry) -> Value {
     let age = SystemTime::now().duration_since(entry.since);
     json!({
         "id": entry.id,
-        "client": entry.client,
+        "client": entry.client.to_string(),
         "identity": entry.identity,
-        "target": entry.target,
+        "target": entry.route.to_string(),
         "token": entry.token.map(|mark| mark.to_string()),
         "since": since.as_secs(),
         "seconds": age.unwrap_or_default().as_secs(),

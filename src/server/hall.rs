@@ -76,7 +76,6 @@ impl Hall {
                 let _ = context.proxies.caller(&mut socket, peer).await?;
                 refuse(socket, context.tls.is_some()).await.ok()
             };
-            context.monitor.meters.refused(full.into());
             context.turned_away.tell(&peer, full, refusing).await;
         });
     }

@@ -7,8 +7,10 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
+use crate::listener::Peer;
 use crate::relay::Tally;
-use crate::token::Mark;
+use crate::route::Route;
+use crate::token::{Found, Mark};
 use crate::websocket::close::Close;
 
 /// The book of live sessions.
@@ -32,11 +34,11 @@ pub struct Entry {
     /// Its number: no other of this process has it.
     pub id: u64,
     /// Who is at the other end.
-    pub client: Box<str>,
+    pub client: Peer,
     /// Who that is, if that was asked.
     pub identity: Option<Box<str>>,
-    /// Where it goes, by the name that the log has.
-    pub target: Box<str>,
+    /// Where it goes.
+    pub route: Arc<Route>,
     /// Its token's mark.
     pub token: Option<Mark>,
     /// When it began.
@@ -49,9 +51,10 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Line {
     ledger: Arc<Ledger>,
-    id: u64,
-    /// What it moves.
-    pub tally: Arc<Tally>,
+    /// What it says.
+    pub entry: Arc<Entry>,
+    /// Hears that the session is to end.
+    pub ended: oneshot::Receiver<Close>,
 }
 
 /// Which sessions are meant; an entry must match all that is given.
@@ -61,35 +64,34 @@ pub struct Which {
     pub id: Option<u64>,
     /// See [`Entry::token`].
     pub token: Option<Mark>,
-    /// See [`Entry::target`].
+    /// What the log calls [`Entry::route`].
     pub target: Option<String>,
 }
 
 impl Ledger {
-    /// Writes a session down that goes from `client` to `target`, and what ends it.
-    pub fn enter(
-        self: &Arc<Self>,
-        client: Box<str>,
-        identity: Option<Box<str>>,
-        target: Box<str>,
-        token: Option<Mark>,
-    ) -> (Line, oneshot::Receiver<Close>) {
+    /// Writes a session down.
+    pub fn enter(self: &Arc<Self>, client: Peer, identity: Option<Box<str>>, found: Found) -> Line {
         let id = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
-        let tally = Arc::<Tally>::default();
         let entry = Arc::new(Entry {
             id,
             client,
             identity,
-            target,
-            token,
+            route: found.route,
+            token: found.token,
             since: SystemTime::now(),
-            tally: tally.clone(),
+            tally: Arc::default(),
         });
         let (end, ended) = oneshot::channel();
-        let end = Some(end);
-        self.live().insert(id, Live { entry, end });
-        let ledger = self.clone();
-        (Line { ledger, id, tally }, ended)
+        let live = Live {
+            entry: entry.clone(),
+            end: Some(end),
+        };
+        self.live().insert(id, live);
+        Line {
+            ledger: self.clone(),
+            entry,
+            ended,
+        }
     }
 
     /// All of them, the oldest first.
@@ -126,9 +128,9 @@ impl Ledger {
 impl Drop for Line {
     fn drop(&mut self) {
         let mut live = self.ledger.live();
-        live.remove(&self.id);
+        live.remove(&self.entry.id);
         // With the book still open, so that no sum counts it twice or not at all.
-        self.ledger.past.add(&self.tally);
+        self.ledger.past.add(&self.entry.tally);
     }
 }
 
@@ -139,6 +141,6 @@ impl Which {
             && self
                 .target
                 .as_deref()
-                .is_none_or(|target| target == &*entry.target)
+                .is_none_or(|target| target == entry.route.to_string())
     }
 }

@@ -265,6 +265,7 @@ fn context(
     census: Arc<Census>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
+    let monitor = Monitor::new(census, tls.clone());
     Ok(Context {
         site: Site {
             files: material.files,
@@ -277,8 +278,8 @@ fn context(
             subprotocols: service.subprotocols,
         },
         proxies: Proxies::new(service.proxies),
-        turned_away: TurnedAway::default(),
-        monitor: Monitor::new(census, tls.clone()),
+        turned_away: TurnedAway::new(monitor.meters.clone()),
+        monitor,
         tls,
         door: material.door,
         guide: match material.guide {
@@ -286,9 +287,9 @@ fn context(
             None => Guide::to(demo::start_target()?),
         },
         target_tls: material.target_tls,
-        announce: service.proxy_protocol,
         ssl_target: service.ssl_target,
         walls: material.walls,
+        announce: service.proxy_protocol,
         settings: Settings {
             heartbeat: service.heartbeat,
             traffic: service.traffic,

@@ -11,7 +11,7 @@ use crate::tls::Tls;
 #[derive(Debug)]
 pub struct Monitor {
     /// Counts of events.
-    pub meters: Meters,
+    pub meters: Arc<Meters>,
     /// Live sessions.
     pub ledger: Arc<Ledger>,
     census: Arc<Census>,
@@ -23,7 +23,7 @@ impl Monitor {
     #[must_use]
     pub fn new(census: Arc<Census>, tls: Option<Arc<Tls>>) -> Self {
         Self {
-            meters: Meters::default(),
+            meters: Arc::default(),
             ledger: Arc::default(),
             census,
             tls,

@@ -1,6 +1,7 @@
 //! The answer for whoever there is no room for.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,24 +11,37 @@ use super::census::Full;
 use crate::limits;
 use crate::listener::Peer;
 use crate::log::{Event, Throttle};
+use crate::meters::{Meters, Reason};
 use crate::sniff::{Speaks, sniff};
 use crate::stream::Socket;
 
 /// How many are being told so, and what the log was told of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TurnedAway {
+    meters: Arc<Meters>,
     logged: Throttle,
     telling: AtomicU32,
 }
 
 impl TurnedAway {
-    /// Writes into the log, now and then, who was turned away and by which option.
+    /// Nobody so far.
+    #[must_use]
+    pub fn new(meters: Arc<Meters>) -> Self {
+        Self {
+            meters,
+            logged: Throttle::default(),
+            telling: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts who was turned away, and writes now and then into the log by which option.
     pub fn log(&self, peer: &Peer, full: Full) {
-        let option = match full {
-            Full::Server => "--max-connections",
-            Full::Address => "--max-connections-per-address",
-            Full::Closed => return,
+        let (option, reason) = match full {
+            Full::Server => ("--max-connections", Reason::ServerFull),
+            Full::Address => ("--max-connections-per-address", Reason::AddressFull),
+            Full::Closed => return self.meters.refused(Reason::NoFurtherSession),
         };
+        self.meters.refused(reason);
         if let Some(more) = self.logged.pass() {
             log::warn!(event = Event::TurnedAway, client:% = peer, option;
                 "turned away client={peer} by {option}{more}");

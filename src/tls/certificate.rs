@@ -17,7 +17,7 @@ use crate::log::Event;
 use crate::systemd::credentials;
 
 /// Where a certificate and its key are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// A file with the certificate and its chain, or a directory.
     pub certificate: PathBuf,
@@ -26,7 +26,7 @@ pub struct Pair {
 }
 
 /// The password of an encrypted key. It is never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Password {
     /// Given as it is.
     Text(String),

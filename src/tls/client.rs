@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::stream::{Socket, Stream};
 
 /// What the options say about TLS towards the target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The name that the target must prove and is asked for; its host unless given.
     pub name: Option<String>,

@@ -83,6 +83,8 @@ fn host(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use hyper::Request;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::{prop_assert_eq, proptest};
 
     use super::From;
 
@@ -116,6 +118,15 @@ mod tests {
             ("/token=abc", None),
         ] {
             assert_eq!(asked("query", target).as_deref(), token, "{target}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_token_comes_through_a_query(token in "\\PC{1,40}", before in "[a-su-z=&+%]{0,20}") {
+            let encoded = utf8_percent_encode(&token, NON_ALPHANUMERIC);
+            let target = format!("/x?{before}&token={encoded}&token=other");
+            prop_assert_eq!(asked("query", &target), Some(token));
         }
     }
 

@@ -1,38 +1,50 @@
 //! The guide: where a session goes, by a token where there is more than one target.
 //!
 //! A plugin takes a token's text and knows nothing of requests: those are [`asking`]'s. Each has a
-//! file; [`options`] lists them.
+//! file; [`options`] lists them, [`plugin`] speaks for each.
 
 mod asking;
 mod exec;
+#[cfg(fuzzing)]
+pub mod fuzz;
+mod http_api;
+mod json;
+mod jwt;
 mod mark;
 mod options;
+mod plugin;
+#[cfg(feature = "redis")]
+mod redis;
 mod sockets;
 mod table;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::{Request, StatusCode};
-use tokio::runtime::Handle;
+use log::Level;
 use tokio::time::sleep;
 
+#[cfg(feature = "redis")]
+pub use self::redis::Source as RedisSource;
 pub use asking::From;
+pub use http_api::{Answer, Template};
+pub use jwt::Options as JwtOptions;
 pub use mark::Mark;
 pub use options::{Options, Plugin, Tokens};
 pub use table::Layout;
 
 use crate::error::Failure;
-use crate::helper::Running;
 use crate::listener::Peer;
+use crate::log::Throttle;
+use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::slow::Slow;
 use crate::target::Target;
-use exec::Exec;
-use sockets::Sockets;
-use table::Table;
+use plugin::{New, Ready};
 
 /// Knows the way of every session.
 #[derive(Debug)]
@@ -44,7 +56,7 @@ pub struct Guide {
 
 #[derive(Debug)]
 enum Way {
-    One(Route),
+    One(Arc<Route>),
     Tokens(Box<Many>),
 }
 
@@ -53,21 +65,14 @@ struct Many {
     plugin: Ready,
     from: From,
     slow: Slow,
-}
-
-/// A plugin, ready to look tokens up.
-#[derive(Debug)]
-enum Ready {
-    Table(Arc<Table>),
-    Sockets(Sockets),
-    Exec(Exec),
+    guessing: Throttle,
 }
 
 /// Where a client goes.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The way.
-    pub route: Route,
+    pub route: Arc<Route>,
     /// The mark of its token, if it has one.
     pub token: Option<Mark>,
 }
@@ -75,14 +80,8 @@ pub struct Found {
 /// What a reload has read or started.
 pub struct Renewed(New);
 
-enum New {
-    Nothing,
-    Entries(table::Entries),
-    Helper(Running),
-}
-
 /// The source of tokens could not be asked. The text is for the log, and holds no token.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Fault(pub String);
 
@@ -93,6 +92,8 @@ pub enum Lost {
     NoToken,
     /// Its token stands for nothing.
     Unknown,
+    /// Too many of its network guess at once.
+    Guessing,
     /// Nobody knows: the source of tokens could not be asked.
     Unavailable,
 }
@@ -107,18 +108,12 @@ impl Guide {
             Options::Target(target) => return Ok(Self::to(target)),
             Options::Tokens(tokens) => *tokens,
         };
-        let plugin = match tokens.plugin {
-            Plugin::Table(path, layout) => {
-                Table::load(path, layout).map(|table| Ready::Table(Arc::new(table)))
-            }
-            Plugin::SocketDirectory(path) => Sockets::new(path).map(Ready::Sockets),
-            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
-        };
         Ok(Self {
             way: Way::Tokens(Box::new(Many {
-                plugin: plugin.map_err(Failure::start)?,
+                plugin: Ready::load(tokens.plugin)?,
                 from: tokens.from,
                 slow: Slow::default(),
+                guessing: Throttle::default(),
             })),
             closes: tokens.closes,
         })
@@ -128,7 +123,7 @@ impl Guide {
     #[must_use]
     pub fn to(target: Target) -> Self {
         Self {
-            way: Way::One(Route::to(target)),
+            way: Way::One(Arc::new(Route::to(target))),
             closes: false,
         }
     }
@@ -154,26 +149,16 @@ impl Guide {
     /// # Errors
     /// One sentence with the program.
     pub async fn start(&self) -> Result<(), Failure> {
-        match self.helper() {
-            Some(exec) => exec.start().await.map_err(Failure::start),
-            None => Ok(()),
+        match &self.way {
+            Way::Tokens(many) => many.plugin.start().await.map_err(Failure::start),
+            Way::One(_) => Ok(()),
         }
     }
 
     /// Ends it; returns when it is gone.
     pub async fn stop(&self) {
-        if let Some(exec) = self.helper() {
-            exec.stop().await;
-        }
-    }
-
-    fn helper(&self) -> Option<&Exec> {
-        match &self.way {
-            Way::Tokens(many) => match &many.plugin {
-                Ready::Exec(exec) => Some(exec),
-                Ready::Table(_) | Ready::Sockets(_) => None,
-            },
-            Way::One(_) => None,
+        if let Way::Tokens(many) = &self.way {
+            many.plugin.stop().await;
         }
     }
 
@@ -192,35 +177,40 @@ impl Guide {
     /// # Errors
     /// One sentence with the file or the program.
     pub fn read(&self) -> Result<Renewed, String> {
-        let Way::Tokens(many) = &self.way else {
-            return Ok(Renewed(New::Nothing));
-        };
-        let new = match &many.plugin {
-            Ready::Table(table) => table.read().map(New::Entries),
-            Ready::Sockets(_) => Ok(New::Nothing),
-            Ready::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
-        };
-        new.map(Renewed)
+        match &self.way {
+            Way::One(_) => Ok(Renewed(New::Nothing)),
+            Way::Tokens(many) => many.plugin.read().map(Renewed),
+        }
     }
 
     /// Goes by what [`Guide::read`] has read from now on.
     pub fn renew(&self, renewed: Renewed) {
-        let Way::Tokens(many) = &self.way else { return };
-        match (&many.plugin, renewed.0) {
-            (Ready::Table(table), New::Entries(entries)) => table.renew(entries),
-            (Ready::Exec(exec), New::Helper(running)) => exec.replace(running),
-            _ => {}
+        if let Way::Tokens(many) = &self.way {
+            many.plugin.renew(renewed.0);
         }
     }
 
     /// Keeps up with what changes, for as long as it is polled.
     pub async fn keep(&self) {
         if let Way::Tokens(many) = &self.way {
-            if let Ready::Table(table) = &many.plugin {
-                table.clone().keep().await;
-            }
+            many.plugin.keep().await;
         }
         std::future::pending::<()>().await;
+    }
+
+    /// A request's path as the log may have it.
+    #[must_use]
+    pub fn shown_path<'r>(&self, request: &'r Request<()>) -> Cow<'r, str> {
+        let path = request.uri().path();
+        let has_token = matches!(&self.way, Way::Tokens(many) if many.from == From::Path);
+        if has_token {
+            let (before, _) = path
+                .trim_end_matches('/')
+                .rsplit_once('/')
+                .unwrap_or_default();
+            return format!("{before}/…").into();
+        }
+        path.into()
     }
 
     /// Finds the way that a request asks for. A client without one has been logged when this
@@ -242,33 +232,46 @@ impl Guide {
 impl Many {
     async fn find(&self, peer: &Peer, request: &Request<()>) -> Result<Found, Lost> {
         let name = self.plugin.name();
-        let lost = |lost: Lost, fault: &dyn fmt::Display| {
-            log::warn!("token failed client={peer} plugin={name} reason=\"{fault}\"");
+        let lost = |lost: Lost, fault: &str| {
+            let level = match lost {
+                Lost::NoToken => Level::Info,
+                Lost::Unknown | Lost::Guessing | Lost::Unavailable => Level::Warn,
+            };
+            let fault = Escaped(fault);
+            log::log!(
+                level,
+                "token failed client={peer} plugin={name} reason=\"{fault}\""
+            );
             lost
         };
         let token = self
             .from
             .token(request)
-            .ok_or_else(|| lost(Lost::NoToken, &"no token"))?;
+            .ok_or_else(|| lost(Lost::NoToken, "no token"))?;
         // As long for a right token as for a wrong one: who guesses must not learn from a quick
         // answer that it was right.
-        let turn = self.slow.turn(peer.ip(), Instant::now());
-        let turn = turn.ok_or_else(|| lost(Lost::Unavailable, &"too many guesses at once"))?;
+        let Some(turn) = self.slow.turn(peer.ip(), Instant::now()) else {
+            // Without a line for each: whoever does not wait for answers could fill the log.
+            if let Some(more) = self.guessing.pass() {
+                log::warn!("slowed client={peer}: its network guesses too much at once{more}");
+            }
+            return Err(Lost::Guessing);
+        };
         if !turn.delay.is_zero() {
             sleep(turn.delay).await;
         }
         match self.plugin.look_up(&token).await {
             Ok(Some(route)) => Ok(Found {
-                route,
+                route: Arc::new(route),
                 token: Some(Mark::of(&token)),
             }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess
                 // the others'.
                 self.slow.failed(peer.ip(), "", Instant::now());
-                Err(lost(Lost::Unknown, &"unknown token"))
+                Err(lost(Lost::Unknown, "unknown token"))
             }
-            Err(fault) => Err(lost(Lost::Unavailable, &fault)),
+            Err(Fault(fault)) => Err(lost(Lost::Unavailable, &fault)),
         }
     }
 }
@@ -280,6 +283,7 @@ impl Lost {
         match self {
             Self::NoToken => "This address needs a token",
             Self::Unknown => "The token is not known: it may be mistyped, revoked or out of date",
+            Self::Guessing => "Too many wrong tokens from your network: try again in a while",
             Self::Unavailable => "Tokens cannot be looked up at the moment",
         }
     }
@@ -290,31 +294,8 @@ impl Lost {
         match self {
             Self::NoToken => StatusCode::FORBIDDEN,
             Self::Unknown => StatusCode::NOT_FOUND,
+            Self::Guessing => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-impl Ready {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Table(table) => table.class(),
-            Self::Sockets(_) => "UnixDomainSocketDirectory",
-            Self::Exec(_) => "Exec",
-        }
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::Table(_) | Self::Sockets(_) | Self::Exec(_) => Vec::new(),
-        }
-    }
-
-    async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {
-        match self {
-            Self::Table(table) => Ok(table.look_up(token)),
-            Self::Sockets(sockets) => sockets.look_up(token).await,
-            Self::Exec(exec) => exec.look_up(token).await,
         }
     }
 }
@@ -324,6 +305,67 @@ impl fmt::Display for Guide {
         match &self.way {
             Way::One(route) => route.fmt(f),
             Way::Tokens(many) => write!(f, "targets by {}", many.plugin.name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use hyper::Request;
+    use tokio::time::timeout;
+
+    use super::{From, Guide, Layout, Lost, Options, Plugin, Tokens};
+    use crate::limits;
+    use crate::listener::Peer;
+
+    fn guide(from: From) -> Guide {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        fs::write(&path, "vm1: h:1\n").unwrap();
+        let tokens = Tokens {
+            plugin: Plugin::Table(path, Layout::Lines),
+            from,
+            closes: false,
+            allowed: Vec::new(),
+        };
+        Guide::load(Options::Tokens(Box::new(tokens))).unwrap()
+    }
+
+    fn asking(target: &str) -> Request<()> {
+        Request::get(target).body(()).unwrap()
+    }
+
+    /// A right token costs a guesser the same time, and does not buy the next guesses.
+    #[tokio::test]
+    async fn who_guesses_waits_and_nobody_else() {
+        let guide = guide(From::Query);
+        let at = |address: &str| Peer::Tcp(format!("{address}:1").parse().unwrap());
+        let (guesser, other) = (at("192.0.2.1"), at("192.0.2.2"));
+        let (right, wrong) = (asking("/?token=vm1"), asking("/?token=vm2"));
+        for _ in 0..limits::FAILURES_FREE {
+            assert!(guide.find(&guesser, &right).await.is_ok());
+            let lost = guide.find(&guesser, &wrong).await.unwrap_err();
+            assert_eq!(lost, Lost::Unknown);
+        }
+        let soon = limits::FAILURE_DELAY - Duration::from_millis(50);
+        assert!(timeout(soon, guide.find(&guesser, &right)).await.is_err());
+        assert!(timeout(soon, guide.find(&other, &right)).await.is_ok());
+        assert!(guide.find(&guesser, &right).await.is_ok());
+    }
+
+    #[test]
+    fn a_path_that_holds_a_token_is_not_shown() {
+        for (from, path, shown) in [
+            (From::Query, "/a/vm1", "/a/vm1"),
+            (From::Path, "/a/vm1", "/a/…"),
+            (From::Path, "/a/vm1/", "/a/…"),
+            (From::Path, "/vm1", "/…"),
+            (From::Path, "/", "/…"),
+        ] {
+            assert_eq!(guide(from).shown_path(&asking(path)), shown, "{path}");
         }
     }
 }

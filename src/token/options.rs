@@ -3,8 +3,11 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "redis")]
+use super::RedisSource;
 use super::asking::From;
 use super::table::Layout;
+use super::{Answer, JwtOptions, Template};
 use crate::cli;
 use crate::error::Failure;
 use crate::helper::Program;
@@ -42,17 +45,24 @@ pub enum Plugin {
     SocketDirectory(PathBuf),
     /// Wherever a program says.
     Exec(Program),
+    /// An HTTP server.
+    Http(Template, Answer),
+    /// The tokens themselves.
+    Jwt(JwtOptions),
+    /// A Redis server.
+    #[cfg(feature = "redis")]
+    Redis(Box<RedisSource>),
 }
 
 /// A value of --token-errors.
 const CLOSE: &str = "close";
 
 /// Every class there is, for whoever typed another.
-const CLASSES: &str =
-    "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory and Exec";
+const CLASSES: &str = "TokenFile, ReadOnlyTokenFile, TokenFileName, UnixDomainSocketDirectory, \
+    BaseTokenAPI, JSONTokenApi, JWTTokenApi, TokenRedis and Exec";
 
 impl Plugin {
-    fn parse(class: &str, source: Option<&str>) -> Result<Self, String> {
+    fn parse(class: &str, source: Option<&str>, options: &cli::Options) -> Result<Self, String> {
         let name = class
             .strip_prefix("websockify.token_plugins.")
             .unwrap_or(class);
@@ -69,6 +79,23 @@ impl Plugin {
             "TokenFileName" => Ok(Self::Table(needs("DIRECTORY")?.into(), Layout::FileNames)),
             "UnixDomainSocketDirectory" => Ok(Self::SocketDirectory(needs("DIRECTORY")?.into())),
             "Exec" => Program::parse(needs("PROGRAM")?, "--token-source").map(Self::Exec),
+            "BaseTokenAPI" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Text)),
+            "JSONTokenApi" => Ok(Self::Http(Template::parse(needs("URL")?)?, Answer::Json)),
+            "JWTTokenApi" => Ok(Self::Jwt(JwtOptions {
+                key: needs("KEYFILE")?.into(),
+                issuer: options.token_issuer.clone(),
+                audience: options.token_audience.clone(),
+                expiry: options.token_expiry,
+            })),
+            #[cfg(feature = "redis")]
+            "TokenRedis" => {
+                let source = RedisSource::parse(needs("HOST, or =URL")?)?;
+                Ok(Self::Redis(Box::new(source)))
+            }
+            #[cfg(not(feature = "redis"))]
+            "TokenRedis" => Err("TokenRedis is not in this build: \
+                build it again with cargo's feature 'redis'"
+                .into()),
             _ => Err(format!(
                 "--token-plugin: there is no '{class}'; there are {CLASSES}; for a Python class \
                  of your own, see websockify-helper(7)"
@@ -79,7 +106,12 @@ impl Plugin {
     /// Files that do not tell of their changes.
     fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::Table(..) | Self::SocketDirectory(_) | Self::Exec(_) => Vec::new(),
+            Self::Jwt(options) => vec![options.key.clone()],
+            #[cfg(feature = "redis")]
+            Self::Redis(source) => source.files(),
+            Self::Table(..) | Self::SocketDirectory(_) | Self::Http(..) | Self::Exec(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -130,7 +162,8 @@ impl Tokens {
                     (options.token_errors == CLOSE, "--token-errors"),
                     (!options.allow_target.is_empty(), "--allow-target"),
                 ];
-                return match asking.iter().find(|(asked, _)| *asked) {
+                let mut asking = asking.into_iter().chain(about_jwts(options));
+                return match asking.find(|(asked, _)| *asked) {
                     Some((_, who)) => Err(Failure::usage(format!(
                         "You must use --token-plugin to use {who}"
                     ))),
@@ -148,7 +181,12 @@ impl Tokens {
             (None, true) => From::Host,
             (None, false) => From::Query,
         };
-        let plugin = Plugin::parse(class, source).map_err(Failure::usage)?;
+        let plugin = Plugin::parse(class, source, options).map_err(Failure::usage)?;
+        if !matches!(plugin, Plugin::Jwt(_)) {
+            if let Some((_, who)) = about_jwts(options).iter().find(|(asked, _)| *asked) {
+                return Err(Failure::usage(format!("{who} is for JWTTokenApi only")));
+            }
+        }
         let rules = options.allow_target.iter().map(|rule| Rule::parse(rule));
         Ok(Some(Self {
             plugin,
@@ -156,5 +194,66 @@ impl Tokens {
             closes: options.token_errors == CLOSE,
             allowed: rules.collect::<Result<_, _>>().map_err(Failure::usage)?,
         }))
+    }
+}
+
+/// Options that mean nothing to other plugins.
+fn about_jwts(options: &cli::Options) -> [(bool, &'static str); 3] {
+    [
+        (options.token_issuer.is_some(), "--token-issuer"),
+        (options.token_audience.is_some(), "--token-audience"),
+        (options.token_expiry, "--token-expiry"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tokens;
+    use crate::cli::{self, Asked};
+
+    fn fault(words: &[&str]) -> String {
+        let words = ["websockify", "6080"].iter().chain(words);
+        match cli::parse(words.map(Into::into)) {
+            Ok(Asked::Serve(options)) => Tokens::new(&options).unwrap_err().to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant() {
+        const JWT: &str = "--token-plugin=JWTTokenApi";
+        for (words, part) in [
+            (&[JWT][..], "JWTTokenApi needs --token-source=KEYFILE"),
+            (
+                &["--token-issuer=me"],
+                "You must use --token-plugin to use --token-issuer",
+            ),
+            (
+                &["--token-expiry"],
+                "You must use --token-plugin to use --token-expiry",
+            ),
+            (
+                &[
+                    "--token-plugin=TokenFile",
+                    "--token-source=f",
+                    "--token-audience=me",
+                ],
+                "--token-audience is for JWTTokenApi only",
+            ),
+            (
+                &["--token-plugin=Redis"],
+                "there is no 'Redis'; there are TokenFile,",
+            ),
+        ] {
+            let error = fault(words);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[test]
+    fn a_build_without_redis_says_so() {
+        let error = fault(&["--token-plugin=TokenRedis", "--token-source=h"]);
+        assert!(error.contains("TokenRedis is not in this build"), "{error}");
     }
 }

@@ -157,14 +157,16 @@ impl Table {
         let mut watch = watch.start()?;
         loop {
             Watch::changed(&mut watch).await?;
-            watch.get_mut().follow()?;
             let table = self.clone();
-            let read = spawn_blocking(move || table.read().map(|entries| table.renew(entries)));
-            match read.await {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => log::error!("tokens stay as they were: {fault}"),
-                Err(error) => log::error!("tokens stay as they were: {error}"),
-            }
+            let look = spawn_blocking(move || {
+                let followed = watch.get_mut().follow();
+                match table.read() {
+                    Ok(entries) => table.renew(entries),
+                    Err(fault) => log::error!("tokens stay as they were: {fault}"),
+                }
+                followed.map(|()| watch)
+            });
+            watch = look.await??;
         }
     }
 }
@@ -198,13 +200,16 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// What is wrong with a line. The line itself may hold a token, so it is not told.
 #[derive(Debug, PartialEq, Eq)]
-struct LineFault {
+pub(super) struct LineFault {
     line: usize,
     text: &'static str,
 }
 
 /// Reads `TOKEN: TARGET` lines, of which a later one wins.
-fn parse_lines(content: &[u8], targets: &mut HashMap<Box<str>, Target>) -> Vec<LineFault> {
+pub(super) fn parse_lines(
+    content: &[u8],
+    targets: &mut HashMap<Box<str>, Target>,
+) -> Vec<LineFault> {
     let mut faults = Vec::new();
     for (line, bytes) in (1..).zip(content.split(|byte| *byte == b'\n')) {
         match std::str::from_utf8(bytes).map(|text| parse_line(text.trim())) {

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
 use super::{Layout, Table, parse_lines, parse_named};
 
 #[test]
@@ -33,6 +36,31 @@ fn a_bad_line_is_told_by_its_number_and_stops_no_other() {
     assert_eq!(lines, [2, 3, 4, 5, 6, 7]);
     assert_eq!(targets.len(), 2);
     assert!(targets.contains_key("a") && targets.contains_key("d"));
+}
+
+proptest! {
+    /// Whatever a file holds, each line of it is an entry, a fault or nothing, and what is an entry
+    /// is one again when it is written as the manual says.
+    #[test]
+    fn any_file(lines in vec("[ :#\\[\\]a-z0-9\\PC]{0,20}(: |:\t)?[ :a-z0-9.\\[\\]]{0,12}(:[0-9]{1,6})?", 0..20)) {
+        let mut targets = HashMap::new();
+        let faults = parse_lines(lines.join("\n").as_bytes(), &mut targets);
+        prop_assert!(faults.len() + targets.len() <= lines.len().max(1));
+        for (token, target) in &targets {
+            let mut again = HashMap::new();
+            let shown = target.to_string().replacen("unix:", "unix_socket:", 1);
+            let line = format!("{token}: {shown}");
+            prop_assert_eq!(parse_lines(line.as_bytes(), &mut again), []);
+            prop_assert_eq!(again.get(token), Some(target));
+        }
+    }
+
+    #[test]
+    fn any_bytes(bytes in vec(any::<u8>(), 0..200)) {
+        let mut targets = HashMap::new();
+        parse_lines(&bytes, &mut targets);
+        let _ = parse_named(Path::new("/d/vm1"), &bytes, &mut targets);
+    }
 }
 
 #[test]

@@ -17,8 +17,9 @@ mod handshake; // the upgrade
 mod http; // --web, and answers without it
 mod listen; // where the bridge listens and what it connects to
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
-mod tls;
-mod tokens; // --token-plugin // certificates, versions, and TLS to the target
+mod tls; // certificates, versions, and TLS to the target
+mod token_sources; // --token-plugin, by a network or a signature
+mod tokens; // --token-plugin, by files
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
 

@@ -40,10 +40,12 @@ fn tokens_in_paths_hosts_and_headers() {
     let echo = backend::echo();
     fs::write(&tokens, format!("a: {echo}\nvm.example: {echo}\n")).unwrap();
     let open = |option: &str, head: &str| {
-        let bridge = bridge("TokenFile", &tokens, &[option]);
+        let bridge = bridge("TokenFile", &tokens, &[option, "--verbose"]);
         Ws::upgrade_with(Wire::connect(bridge.addr()), head).expect_echo("hello");
         let (response, _) = refused(&bridge, "/x?token=y");
         assert!(matches!(response.status, 403 | 404), "{option}");
+        let line = bridge.wait_for_line(|line| line.contains("status=101"));
+        assert!(!line.contains("/a"), "{option}: {line}");
     };
     open("--token-from=path", &head("/websockify/a?token=b"));
     open(

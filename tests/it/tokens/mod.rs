@@ -6,25 +6,29 @@ use std::path::Path;
 use crate::bridge::Bridge;
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
+mod cluster; // three bridges that share a Redis
 mod errors; // no target, and how a client learns of it
 mod file; // TokenFile, TokenFileName
+pub(crate) mod http_api; // BaseTokenAPI, JSONTokenApi
+pub(crate) mod jwt; // JWTTokenApi
+pub(crate) mod redis; // TokenRedis
 mod sockets; // UnixDomainSocketDirectory
 mod walls; // --allow-target, and loops
 
 /// A bridge whose targets a plugin knows.
-fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
+pub(crate) fn bridge(plugin: &str, source: &Path, more: &[&str]) -> Bridge {
     let plugin = format!("--token-plugin={plugin}");
     let source = format!("--token-source={}", source.display());
     Bridge::start(&[&["127.0.0.1:{port}", &plugin, &source], more].concat())
 }
 
 /// The head of a request for `target`.
-fn head(target: &str) -> String {
+pub(crate) fn head(target: &str) -> String {
     UPGRADE.replace("GET / ", &format!("GET {target} "))
 }
 
 /// Opens a WebSocket at `target` and shows that an echo is behind it.
-fn opened(bridge: &Bridge, target: &str) -> Ws {
+pub(crate) fn opened(bridge: &Bridge, target: &str) -> Ws {
     let mut ws = Ws::upgrade_with(Wire::connect(bridge.addr()), &head(target));
     ws.expect_echo("hello");
     ws
@@ -45,4 +49,28 @@ fn replace(path: &Path, content: &str) {
     let new = path.with_extension("new~");
     fs::write(&new, content).unwrap();
     fs::rename(new, path).unwrap();
+}
+
+/// docs/PAST-BUGS.md names tests that are there.
+#[test]
+fn every_past_bug_has_its_test() {
+    let table = include_str!("../../../docs/PAST-BUGS.md");
+    let sources = [
+        ("tokens::errors", include_str!("errors.rs")),
+        ("tokens::file", include_str!("file.rs")),
+        ("tokens::sockets", include_str!("sockets.rs")),
+        ("tokens::walls", include_str!("walls.rs")),
+        ("control", include_str!("../control.rs")),
+    ];
+    let named = |line: &'static str| line.split('`').rev().nth(1);
+    let ours = |test: &&str| test.starts_with("tokens::") || test.starts_with("control::");
+    let tests: Vec<&str> = table.lines().filter_map(named).filter(ours).collect();
+    assert!(!tests.is_empty());
+    for test in tests {
+        let (room, name) = test.rsplit_once("::").unwrap();
+        let found = sources
+            .iter()
+            .any(|(it, source)| *it == room && source.contains(&format!("fn {name}()")));
+        assert!(found, "no test {test}");
+    }
 }

@@ -1,0 +1,72 @@
+//! What ends a session beside its client and its target.
+
+use std::future::pending;
+use std::time::SystemTime;
+
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use crate::drain::Drain;
+use crate::websocket::close::Close;
+
+/// Returns when the session is to end, and why: the server ends, its time is up, or the
+/// administrator says so.
+pub(super) async fn told(
+    mut drain: Drain,
+    until: Option<SystemTime>,
+    ended: Option<&mut oneshot::Receiver<Close>>,
+) -> Close {
+    let expired = async {
+        match until {
+            Some(until) => {
+                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+                Box::pin(sleep(left)).await;
+            }
+            None => pending().await,
+        }
+    };
+    let ordered = async {
+        match ended {
+            Some(ended) => ended.await.ok(),
+            None => None,
+        }
+    };
+    tokio::select! {
+        () = drain.told() => Close::SHUTDOWN,
+        () = expired => Close::EXPIRED,
+        Some(close) = ordered => close,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::told;
+    use crate::drain::drain;
+    use crate::websocket::close::Close;
+
+    #[tokio::test]
+    async fn a_session_ends_by_its_time_by_order_and_with_the_server() {
+        let (drainer, drain) = drain();
+        let now = SystemTime::now();
+        let soon = Some(now + Duration::from_millis(20));
+        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
+        let past = Some(now - Duration::from_secs(1));
+        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
+        let (end, mut ended) = oneshot::channel();
+        end.send(Close::ENDED).unwrap();
+        let later = Some(now + Duration::from_secs(u32::MAX.into()));
+        let order = told(drain.clone(), later, Some(&mut ended));
+        assert_eq!(order.await, Close::ENDED);
+        // Nobody can give an order any more: that is none.
+        let (_, mut ended) = oneshot::channel();
+        let waiting = told(drain.clone(), later, Some(&mut ended));
+        assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
+        drainer.tell();
+        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
+    }
+}
