@@ -42,6 +42,10 @@ install: $(BRIDGE)
 	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
 	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
 	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
+	@# A package's own scripts do this; here it is the machine that make runs on.
+	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+		systemd-sysusers && journalctl --update-catalog && systemctl daemon-reload; \
+	fi
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
 
 clean:

@@ -24,6 +24,8 @@ const OPENED: &[&str] = &[
     "WEBSOCKIFY_UNIX_TARGET",
     "WEBSOCKIFY_WEB",
     "WEBSOCKIFY_AUTH_SOURCE",
+    "WEBSOCKIFY_TOKEN_SOURCE",
+    "WEBSOCKIFY_TARGET_CONFIG",
 ];
 
 /// The variables whose meaning the socket unit has taken.
@@ -34,6 +36,7 @@ const TARGETS: &[&str] = &[
     "WEBSOCKIFY_TARGET",
     "WEBSOCKIFY_UNIX_TARGET",
     "WEBSOCKIFY_TOKEN_PLUGIN",
+    "WEBSOCKIFY_TARGET_CONFIG",
     "WEBSOCKIFY_DEMO",
 ];
 
@@ -102,8 +105,8 @@ impl Instance {
                     .any(|hidden| Path::new(place).starts_with(hidden))
                 {
                     return Err(Failure::start(format!(
-                        "{path}: {name}={value} is hidden from the service, as {} all are: \
-                         choose a place outside",
+                        "{path}: {name} names a place that is hidden from the service, as {} all \
+                         are: choose one outside",
                         HIDDEN.join(", ")
                     )));
                 }

@@ -15,7 +15,11 @@ use crate::systemd::credentials;
 use crate::target::Target;
 
 /// What else may reach the network from a service, or more of it than its target.
-const NETWORKED: &[&str] = &["WEBSOCKIFY_TOKEN_PLUGIN", "WEBSOCKIFY_SYSLOG"];
+const NETWORKED: &[&str] = &[
+    "WEBSOCKIFY_TOKEN_PLUGIN",
+    "WEBSOCKIFY_TARGET_CONFIG",
+    "WEBSOCKIFY_SYSLOG",
+];
 
 /// Writes the drop-ins of every instance beneath `units`.
 pub fn generate(units: &Path) {
@@ -90,7 +94,9 @@ impl Instance {
     }
 
     fn reach(&self) -> Reach {
-        if NETWORKED.iter().any(|name| self.value(name).is_some()) {
+        let plugins = self.value("WEBSOCKIFY_AUTH_PLUGIN").unwrap_or_default();
+        let helper = plugins.split(',').any(|plugin| plugin.ends_with("Exec"));
+        if helper || NETWORKED.iter().any(|name| self.value(name).is_some()) {
             return Reach::Anywhere;
         }
         match (
@@ -170,6 +176,10 @@ mod tests {
             &[("TARGET", "desk:1")][..],
             &[("TARGET", "nonsense")],
             &[("TARGET", "localhost:1"), ("TOKEN_PLUGIN", "TokenFile")],
+            &[
+                ("TARGET", "localhost:1"),
+                ("AUTH_PLUGIN", "ExpectOrigin,Exec"),
+            ],
             &[("TARGET", "localhost:1"), ("UNIX_TARGET", "/s")],
         ] {
             assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");

@@ -6,8 +6,6 @@ use log::kv::{ToValue, Value};
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Nobody was served: the start failed.
-    StartFailed,
     /// The sandbox was to be enforced and cannot be.
     SandboxRefused,
     /// What the kernel enforces from now on.
@@ -34,8 +32,7 @@ pub enum Event {
 
 impl Event {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
-        Self::StartFailed,
+    pub const ALL: [Self; 11] = [
         Self::SandboxRefused,
         Self::Sandbox,
         Self::Ready,
@@ -53,7 +50,6 @@ impl Event {
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
-            Self::StartFailed => "4e0de344553343da95f9c12aab7ed5e4",
             Self::SandboxRefused => "c044fa114da44cb48eced0eb6acf41ed",
             Self::Sandbox => "5054b067198444bbade570930f052dea",
             Self::Ready => "04b6d574c2cd437c80a6663873bbdacf",

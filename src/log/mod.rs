@@ -63,28 +63,14 @@ fn words(payload: &dyn Any) -> &str {
     }
 }
 
-/// Says why nobody was served.
+/// Says why nobody was served. To standard error also under systemd: the journal finds out whose a
+/// record of its own protocol is by looking at the process, and this one is about to be gone.
 pub fn failed(failure: &Failure) {
-    // It may come before there is a sink, which is for after the command line.
-    let sink = Sink {
-        journal: journal::is_connected(),
-        silent: is_the_clients(io::stderr()),
-    };
-    let event = match failure {
-        Failure::Sandbox(_) => Event::SandboxRefused,
-        Failure::Usage(_) | Failure::Start(_) => Event::StartFailed,
-    };
-    let fields = [("event", event)];
-    let mut record = Record::builder();
-    let record = record
-        .level(Level::Error)
-        .target(env!("CARGO_CRATE_NAME"))
-        .key_values(&fields);
-    sink.log(
-        &record
-            .args(format_args!("websockify: error: {failure}"))
-            .build(),
-    );
+    // From inetd it may be the client's own stream: the exit status has to do.
+    if !is_the_clients(io::stderr()) {
+        let priority = if journal::is_connected() { "<3>" } else { "" };
+        let _ = writeln!(io::stderr(), "{priority}websockify: error: {failure}");
+    }
 }
 
 /// The journal where it reads standard error, else standard error.

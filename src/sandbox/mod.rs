@@ -68,6 +68,7 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
                 "the kernel has no landlock, or a filter of system calls forbids it".to_owned()
             });
             if wanted == Wanted::Enforce {
+                log::error!(event = Event::SandboxRefused; "no sandbox: {fault}");
                 return Err(Failure::Sandbox(format!(
                     "cannot start with --sandbox=enforce: {fault}; \
                      with --sandbox=try we would serve without"

@@ -25,7 +25,7 @@ configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_CERT=/etc/ssl/test
     'WEBSOCKIFY_KEY=/etc/ssl/test/two.key'
 refused 5911 'the key does not belong to the certificate'
 configure 5911 'WEBSOCKIFY_UNIX_TARGET=/tmp/desk.sock'
-refused 5911 'is hidden from the service'
+refused 5911 'that is hidden from the service'
 configure desk 'WEBSOCKIFY_TARGET=localhost:5900'
 fails 1 inside websockify --check-instance desk
 contains "$(cat "$scratch/fails")" "'desk' is no port: add a line WEBSOCKIFY_LISTEN=" || fail "$(cat "$scratch/fails")"
