@@ -8,10 +8,12 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 
+WEB = $(abspath $(DESTDIR)$(PREFIX)/share/websockify/web)
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
 UNITS := websockify@.socket websockify@.service websockify.target
 LIB = $(DESTDIR)$(PREFIX)/lib
-SOURCES := Cargo.toml Cargo.lock $(shell find src -type f)
+REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
+SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
 .PHONY: build demo test check install clean help
 
@@ -46,6 +48,9 @@ install: $(BRIDGE)
 	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 		systemd-sysusers && journalctl --update-catalog && systemctl daemon-reload; \
 	fi
+	cd web && find . -type f ! -name package.json -exec install -D -m 644 {} $(WEB)/{} \;
+	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
+	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
 
 clean:
@@ -56,6 +61,6 @@ help:
 	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
-	@echo 'make install  copy it to PREFIX/bin, and its pages to PREFIX/share/man (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make install  copy it to PREFIX/bin and lib, its pages to PREFIX/share (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

@@ -4,6 +4,8 @@
 //! long option. clap does the first; the second is done here, so that a new option of ours never
 //! makes one of their prefixes ambiguous.
 
+mod integer;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -13,12 +15,16 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::error::Failure;
+use integer::Seconds;
+
+pub(crate) use integer::decimal;
 
 const USAGE: &str = "\
 websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT TARGET_ADDR:TARGET_PORT
        websockify [OPTIONS] --unix-target=FILE [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --token-plugin=CLASS [SOURCE_ADDR:]SOURCE_PORT
        websockify [OPTIONS] --unix-listen=FILE TARGET_ADDR:TARGET_PORT
+       websockify [OPTIONS] [SOURCE_ADDR:]SOURCE_PORT -- COMMAND [ARGUMENT...]
        websockify --demo [SOURCE_PORT]
        websockify ctl --help";
 
@@ -27,9 +33,12 @@ Each option can also be given by its environment variable; the command line wins
 names another kind of target or socket. A service manager that passes sockets (LISTEN_FDS) takes
 the place of SOURCE_PORT, which may be left out or not.
 
-Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout;
-1 when the start fails (port taken, no such directory, …); 2 when an option is wrong;
-77 when --sandbox=enforce cannot be held.";
+COMMAND is a program that listens on SOURCE_PORT: its port is moved to loopback, ours takes its
+place, and it ends with us. What it says is in our log.
+
+Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
+as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option
+is wrong; 77 when --sandbox=enforce cannot be held; COMMAND's own, or 128 and its signal's number, when COMMAND ends.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -57,10 +66,15 @@ pub struct Options {
     pub verbose: bool,
 
     /// Write a mark to standard output for each piece of traffic: } from the client, { from the
-    /// target, > to the target, < to the client; a dot after it when the piece is a part
+    /// target, > to the target, < to the client; a dot beside it when the piece is a part
     #[arg(long, env = "WEBSOCKIFY_TRAFFIC", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
     pub traffic: bool,
+
+    /// Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC's playback
+    /// reads. It holds all that was typed, passwords too; only its owner may read it
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_RECORD")]
+    pub record: Option<PathBuf>,
 
     /// Serve one WebSocket session and exit when it ends
     #[arg(long, env = "WEBSOCKIFY_RUN_ONCE", action = ArgAction::SetTrue,
@@ -72,8 +86,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_TIMEOUT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub timeout: u32,
 
@@ -82,8 +97,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_IDLE_TIMEOUT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub idle_timeout: u32,
 
@@ -93,8 +109,9 @@ pub struct Options {
         long,
         value_name = "SECONDS",
         env = "WEBSOCKIFY_HEARTBEAT",
-        default_value_t = 0,
-        hide_default_value = true
+        default_value = "0",
+        hide_default_value = true,
+        value_parser = Seconds
     )]
     pub heartbeat: u32,
 
@@ -339,6 +356,14 @@ pub struct Options {
           action = ArgAction::Append)]
     pub subprotocol: Vec<String>,
 
+    /// Let clients of 2010 and 2011 in, too: WebSocket drafts hixie-75 and hixie-76, and Flash. Off
+    /// unless given, because their frames have no mask, by which a page can slip requests of its
+    /// own past proxies in between, and because Flash is told that any page may connect to any port
+    /// of this host
+    #[arg(long, env = "WEBSOCKIFY_LEGACY_PROTOCOLS", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub legacy_protocols: bool,
+
     /// Answer GET PATH with 200 while the program serves
     #[arg(long, value_name = "PATH", env = "WEBSOCKIFY_HEALTH_PATH")]
     pub health_path: Option<String>,
@@ -363,6 +388,41 @@ pub struct Options {
     /// given, 256, and loopback (where reverse proxies live) is not counted
     #[arg(long, value_name = "N", env = "WEBSOCKIFY_MAX_CONNECTIONS_PER_ADDRESS")]
     pub max_connections_per_address: Option<u32>,
+
+    /// Go into the background as soon as clients are served; exit status 1, with the reason on
+    /// standard error, if that does not come to pass. Without --log-file and --syslog, the log goes
+    /// to the log server of this machine
+    #[arg(short = 'D', long, env = "WEBSOCKIFY_DAEMON", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub daemon: bool,
+
+    /// Write the process id to FILE while serving, and remove it at the end
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_PID_FILE")]
+    pub pid_file: Option<PathBuf>,
+
+    /// Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it
+    #[arg(long, value_name = "FILE", env = "WEBSOCKIFY_LOG_FILE")]
+    pub log_file: Option<PathBuf>,
+
+    /// Send the log to a log server, too: the path of its socket, such as /dev/log, or host:port
+    /// or [v6]:port for UDP
+    #[arg(long, value_name = "SERVER", env = "WEBSOCKIFY_SYSLOG")]
+    pub syslog: Option<String>,
+
+    /// With --syslog, write records as before RFC 5424; journald's /dev/log wants them so
+    #[arg(long, env = "WEBSOCKIFY_LEGACY_SYSLOG", action = ArgAction::SetTrue,
+          value_parser = BoolishValueParser::new())]
+    pub legacy_syslog: bool,
+
+    /// When COMMAND ends: end with it (exit), go on (ignore: it may have gone to the background), or
+    /// start it again (respawn)
+    #[arg(long, value_name = "MODE", env = "WEBSOCKIFY_WRAP_MODE", default_value = "exit",
+          value_parser = ["exit", "ignore", "respawn"])]
+    pub wrap_mode: String,
+
+    /// Run COMMAND as this user, with the user's groups; for root only
+    #[arg(long, value_name = "USER", env = "WEBSOCKIFY_WRAP_USER")]
+    pub wrap_user: Option<String>,
 
     /// Taken for websockify's sake, and changes nothing: there is one server here
     #[arg(long, env = "WEBSOCKIFY_LIBSERVER", action = ArgAction::SetTrue,
@@ -427,23 +487,13 @@ pub struct Typed {
     pub tokens: bool,
 }
 
-/// websockify's options that this build does not have. Naming one is an error, never ignored: an
-/// administrator who asked for TLS must not get a plain port.
-const NOT_IN_THIS_BUILD: &[&str] = &[
-    "daemon",
-    "legacy-syslog",
-    "log-file",
-    "record",
-    "syslog",
-    "wrap-mode",
-];
-
-/// websockify's options that this build has: their prefixes go before ours.
+/// websockify's options: their prefixes go before ours.
 const WEBSOCKIFYS_OWN: &[&str] = &[
     "auth-plugin",
     "auth-source",
     "cafile",
     "cert",
+    "daemon",
     "file-only",
     "heartbeat",
     "help",
@@ -452,13 +502,17 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "inetd",
     "key",
     "key-password",
+    "legacy-syslog",
     "libserver",
+    "log-file",
     "prefer-ipv6",
+    "record",
     "run-once",
     "ssl-ciphers",
     "ssl-only",
     "ssl-target",
     "ssl-version",
+    "syslog",
     "target-config",
     "timeout",
     "token-plugin",
@@ -471,6 +525,7 @@ const WEBSOCKIFYS_OWN: &[&str] = &[
     "verify-client",
     "web",
     "web-auth",
+    "wrap-mode",
 ];
 
 /// What the command line asks for.
@@ -488,7 +543,7 @@ pub enum Asked {
 /// [`Failure::Usage`] with one paragraph for whoever typed it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
     let command = without_empty_variables(Options::command());
-    let unknown_variables = unknown_variables(&command)?;
+    let unknown_variables = unknown_variables(&command);
     let arguments = expand(&command, arguments.into_iter().collect())?;
     match command
         .try_get_matches_from(arguments)
@@ -542,34 +597,20 @@ fn without_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Variables that begin with our prefix and set no option. One that asks for an option this build
-/// does not have is an error, as the option itself is.
-fn unknown_variables(command: &Command) -> Result<Vec<String>, Failure> {
-    let mut unknown = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        let Some(option) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("WEBSOCKIFY_"))
-        else {
-            continue;
-        };
-        let known = command
-            .get_arguments()
-            .any(|it| it.get_env() == Some(name.as_os_str()));
-        if value.is_empty() || known {
-            continue;
-        }
-        let option = option.to_ascii_lowercase().replace('_', "-");
-        let name = name.to_string_lossy().into_owned();
-        if NOT_IN_THIS_BUILD.contains(&option.as_str()) {
-            return Err(not_in_this_build(&name));
-        }
-        unknown.push(name);
-    }
-    Ok(unknown)
+/// Variables that begin with our prefix and set no option.
+fn unknown_variables(command: &Command) -> Vec<String> {
+    let known = |name: &OsString| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|it| it.get_env() == Some(name.as_os_str()))
+    };
+    std::env::vars_os()
+        .filter(|(name, value)| !value.is_empty() && !known(name))
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("WEBSOCKIFY_"))
+        .collect()
 }
 
-/// Writes every long option out in full, and refuses those that this build does not have.
+/// Writes every long option out in full.
 fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let mut expanded = Vec::with_capacity(arguments.len());
     let mut arguments = arguments.into_iter();
@@ -599,8 +640,6 @@ fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, 
                 }
             }
             expanded.push(whole);
-        } else if text.starts_with('-') && text.contains('D') && !text.contains('=') {
-            return Err(not_in_this_build("-D"));
         } else {
             expanded.push(argument);
         }
@@ -610,14 +649,11 @@ fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>, 
 }
 
 fn full_name(command: &Command, typed: &str) -> Result<String, Failure> {
-    let theirs = WEBSOCKIFYS_OWN.iter().chain(NOT_IN_THIS_BUILD).copied();
+    let theirs = WEBSOCKIFYS_OWN.iter().copied();
     let ours: Vec<&str> = command
         .get_arguments()
         .filter_map(clap::Arg::get_long)
         .collect();
-    if NOT_IN_THIS_BUILD.contains(&typed) {
-        return Err(not_in_this_build(&format!("--{typed}")));
-    }
     if ours.contains(&typed) {
         return Ok(typed.to_owned());
     }
@@ -630,7 +666,6 @@ fn full_name(command: &Command, typed: &str) -> Result<String, Failure> {
     }
     found.sort_unstable();
     match found.as_slice() {
-        [one] if NOT_IN_THIS_BUILD.contains(one) => Err(not_in_this_build(&format!("--{one}"))),
         [one] => Ok((*one).to_owned()),
         // clap says what is close to an unknown option.
         [] => Ok(typed.to_owned()),
@@ -646,10 +681,6 @@ fn takes_value(command: &Command, name: &str) -> bool {
         .get_arguments()
         .find(|argument| argument.get_long() == Some(name))
         .is_some_and(|argument| argument.get_action().takes_values())
-}
-
-fn not_in_this_build(option: &str) -> Failure {
-    Failure::usage(format!("{option} is not in this build"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! - [`sandbox`]: what we give up before the first of them
 //! - [`server`]: many connections, their limits, and how the program ends
 //! - [`proxies`]: who is behind a trusted proxy, in part by the [`proxy_protocol`]
-//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]
+//! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]; a Flash player has a word first: [`flash`]
 //! - [`stream`]: one type for whatever is relayed
 //! - [`http`]: a client asks for files, or to become a WebSocket
 //! - [`reception`]: whether it gets what it wants, or a [`refusal`]
@@ -16,21 +16,25 @@
 //! - [`helper`]: a program that either of them asks
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
+//! - [`record`]: a copy of what went through them, if asked for
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
+//! - [`wrap`]: a program of its own behind it all
 //!
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
-//! administrator reads instead; every bound is in [`limits`]. [`demo`] is `--demo`, [`ctl`] is
-//! `websockify ctl`, [`meters`] what monitoring reads. [`instance`] is what works around us under
-//! systemd.
+//! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
+//! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
+//! monitoring reads. [`instance`] is what works around us under systemd.
 
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod ctl;
+pub mod daemon;
 pub mod demo;
 pub mod drain;
 pub mod error;
+pub mod flash;
 pub mod helper;
 pub mod http;
 pub mod inside;
@@ -40,9 +44,11 @@ pub mod listener;
 pub mod log;
 pub mod meters;
 pub mod network;
+pub mod pid_file;
 pub mod proxies;
 pub mod proxy_protocol;
 pub mod reception;
+pub mod record;
 pub mod refusal;
 pub mod relay;
 pub mod route;
@@ -58,38 +64,71 @@ pub mod tls;
 pub mod token;
 pub mod watch;
 pub mod websocket;
+pub mod wrap;
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use cli::Asked;
+use cli::{Asked, Options};
 use config::Config;
+use daemon::{Daemon, Role};
 use error::Failure;
 
-/// Runs the program whose command line is `arguments`. Returns when it has served, with a text to
-/// print if that was all that was asked for.
+/// What came of a run.
+#[derive(Debug)]
+pub enum Done {
+    /// This text is to be printed: it was all that was asked for.
+    Text(String),
+    /// It has served; the exit status is 0, or that of a wrapped program.
+    Served(u8),
+}
+
+/// Runs the program whose command line is `arguments`. Returns when it has served.
 ///
 /// # Errors
 /// Why nobody was served.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<String>, Failure> {
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.first().is_some_and(is_generator) {
         // Second: the directory for units that win over vendors' and lose against /etc's.
         if let Some(units) = arguments.get(1) {
             instance::generator::generate(Path::new(units));
         }
-        return Ok(None);
+        return Ok(Done::Served(0));
     }
     if let [_, first, words @ ..] = arguments.as_slice() {
         if first == "ctl" {
-            return ctl::run(words.iter().cloned()).map(Some);
+            return ctl::run(words.iter().cloned()).map(Done::Text);
+        }
+        if first == wrap::supervisor::WORD {
+            return wrap::supervisor::run(words).map(|()| Done::Served(0));
         }
     }
-    let options = match cli::parse(arguments)? {
-        Asked::Print(text) => return Ok(Some(text)),
+    let options = match cli::parse(arguments.iter().cloned())? {
+        Asked::Print(text) => return Ok(Done::Text(text)),
         Asked::Serve(options) => options,
     };
-    log::start(options.verbose);
+    let asks = options.check_config
+        || options.check_instance.is_some()
+        || options.refresh_credentials.is_some();
+    let daemon = match (options.daemon && !asks).then(Role::find) {
+        None => None,
+        Some(Role::Daemon(daemon)) => Some(daemon),
+        Some(Role::Between) => return daemon::leave_session(&arguments).map(|()| Done::Served(0)),
+        Some(Role::Starter) => {
+            // What is wrong with the options is told here, by an exit status of its own.
+            log::Options::new(&options)?;
+            Config::new(*options, systemd::inherited::take()?)?;
+            return daemon::start(&arguments).map(|()| Done::Served(0));
+        }
+    };
+    log::start(log::Options::new(&options)?)?;
+    let served = serve(*options, daemon);
+    log::end(served.as_ref().err());
+    served
+}
+
+fn serve(options: Options, daemon: Option<Daemon>) -> Result<Done, Failure> {
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
@@ -98,18 +137,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Option<Strin
         ::log::info!("--libserver changes nothing here; it may be left out");
     }
     if let Some(name) = &options.refresh_credentials {
-        return instance::refresh::refresh(name).map(|()| None);
+        return instance::refresh::refresh(name).map(|()| Done::Served(0));
     }
     if let Some(name) = &options.check_instance {
-        return instance::check::check(name).map(|()| None);
+        return instance::check::check(name).map(|()| Done::Served(0));
     }
     if options.check_config {
-        return server::check(Config::new(*options, Vec::new())?).map(Some);
+        return server::check(Config::new(options, Vec::new())?).map(Done::Text);
     }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
-    server::run(Config::new(*options, inherited)?)?;
-    Ok(None)
+    server::run(Config::new(options, inherited)?, daemon).map(Done::Served)
 }
 
 /// One program, two names: the manager calls generators by theirs.

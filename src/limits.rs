@@ -7,6 +7,10 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
+/// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
+/// so that the text fits beside it; and old clients hold a frame whole.
+pub const TEXT_FRAME: usize = 64 * 1024;
+
 /// What one session may read before it lets others on its thread run, whatever it makes of it: a
 /// flood of empty frames is work, too. A few reads, so that a bulk transfer does not add more than
 /// about a millisecond to a neighbour's round trip.
@@ -81,6 +85,9 @@ pub const LINGER_TIME: Duration = Duration::from_secs(5);
 /// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 
+/// How long after a wrapped program was ended by a signal our own may come that says the same.
+pub const TOLD_TOO: Duration = Duration::from_millis(100);
+
 /// Idle time, probe interval and number of probes of TCP keepalive: a peer whose link died in
 /// silence is noticed after two minutes.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -98,6 +105,16 @@ pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
 
 /// A repeated message is logged at most this often, with the number that was left out.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Records that wait for a log server (--syslog), about 300 bytes each: the busiest minute of most
+/// servers. Beyond it they are counted and left out, because sessions do not wait for a log.
+pub const LOG_QUEUE: usize = 1024;
+
+/// How often a log server that is gone is tried again: one that is started anew misses a second.
+pub const LOG_RETRY: Duration = Duration::from_secs(1);
+
+/// How long the end of the program waits for its last records to be sent.
+pub const LOG_FLUSH_TIME: Duration = Duration::from_secs(1);
 
 /// Default of --max-connections.
 pub const CONNECTIONS: u32 = 10_000;
@@ -218,6 +235,51 @@ pub const INSTANCES: usize = 4096;
 /// Size of a credential; systemd's own bound.
 pub const CREDENTIAL_FILE: u64 = 1024 * 1024;
 
+/// How much of a program's file is read to see whether a library can be preloaded: its headers are
+/// in the first pages.
+pub const PROGRAM_HEADERS: u64 = 64 * 1024;
+
+/// How long a wrapped program may take to listen before that is told; READY=1 waits as long. A
+/// desktop takes a few seconds.
+pub const PROGRAM_START_TIME: Duration = Duration::from_secs(10);
+
+/// Ports that are tried for a wrapped program, where each must be free for IPv4 and IPv6.
+pub const PORT_TRIES: u32 = 16;
+
+/// First and longest pause between two looks whether a wrapped program listens. A look is a few
+/// system calls.
+pub const PROGRAM_LOOK: Duration = Duration::from_millis(10);
+/// See [`PROGRAM_LOOK`].
+pub const PROGRAM_LOOK_MOST: Duration = Duration::from_millis(500);
+
+/// Pause before a client that came too early is tried again, for [`CONNECT_TIME`] in all.
+pub const PROGRAM_RETRY: Duration = Duration::from_millis(100);
+
+/// How long a wrapped program may take to end on SIGTERM before it is killed. With [`DRAIN_TIME`],
+/// which comes before it, still far from systemd's 90 s.
+pub const PROGRAM_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause between two rounds of SIGKILL, for who forked in between, and how many there are: beyond
+/// them something hangs in the kernel.
+pub const PROGRAM_KILL_AGAIN: Duration = Duration::from_millis(50);
+/// See [`PROGRAM_KILL_AGAIN`].
+pub const PROGRAM_KILLS: u32 = 100;
+
+/// Longest line of a wrapped program in our log, after escaping.
+pub const PROGRAM_LINE: usize = 1024;
+
+/// A wrapped program that ran as long as this ran well: its next start does not wait.
+pub const RESPAWN_WELL: Duration = Duration::from_secs(10);
+
+/// Starts in a row that do not wait though the runs before them were short: websockify's number.
+pub const RESPAWN_AT_ONCE: u32 = 3;
+
+/// The first pause after them; it doubles each time.
+pub const RESPAWN_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause: shorter than [`CONNECT_TIME`], so that a client who comes in it is served.
+pub const RESPAWN_PAUSE_MOST: Duration = Duration::from_secs(8);
+
 /// Pairs in one element of a `Forwarded` header: the standard has four, and each is compared with
 /// those before it.
 pub const FORWARDED_PAIRS: usize = 16;
@@ -308,3 +370,13 @@ pub const JWT_SECRET: usize = 32;
 
 /// The shortest RSA key to sign JWTs with (RFC 7518, 3.3).
 pub const JWT_RSA_BITS: u32 = 2048;
+
+/// Bytes of one session that may wait for the disk of --record. A whole screen of pixels fits; a
+/// session that is faster than the disk for longer than that loses its recording.
+pub const RECORD_BACKLOG: usize = 16 << 20;
+
+/// The same for all sessions together, so that a disk that hangs costs no more memory than this.
+pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
+
+/// How long our exit waits for recordings to be written to their end.
+pub const RECORD_END_TIME: Duration = Duration::from_secs(2);

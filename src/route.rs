@@ -1,6 +1,7 @@
 //! One session's way: the target, and how to go there.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::SystemTime;
 
 use crate::log::escape::Escaped;
@@ -49,10 +50,20 @@ impl Route {
             None if text.contains(|it: char| it.is_whitespace() || it.is_control()) => {
                 return Err(NO_TARGET);
             }
-            None => Target::parse(text).map_err(|_| NO_TARGET)?,
+            None => match Target::parse(text) {
+                Ok(Target::Tcp { host, .. }) if !is_host(&host) => return Err(NO_TARGET),
+                parsed => parsed.map_err(|_| NO_TARGET)?,
+            },
         };
         Ok(Self::to(target))
     }
+}
+
+/// Whether it may be one: brackets are off by now, and colons are in IPv6 addresses only, of which
+/// a link-local one may name its link.
+fn is_host(text: &str) -> bool {
+    let address = text.split('%').next().unwrap_or_default();
+    !text.contains(['[', ']']) && (!text.contains(':') || address.parse::<Ipv6Addr>().is_ok())
 }
 
 impl fmt::Display for Route {
@@ -74,6 +85,7 @@ mod tests {
             ("h:5900", "h:5900"),
             ("[2001:db8::1]:5900", "[2001:db8::1]:5900"),
             ("2001:db8::1:5900", "[2001:db8::1]:5900"),
+            ("[fe80::1%eth0]:5900", "[fe80::1%eth0]:5900"),
             ("unix_socket:/run/vm 1.sock", "unix:/run/vm 1.sock"),
         ] {
             assert_eq!(Route::parse(text).unwrap().to_string(), shown);
@@ -87,6 +99,9 @@ mod tests {
             "h:80 # vm",
             "a: h:80",
             "h\n:80",
+            "[[]]:1",
+            "h:1:2",
+            "[::1:5900",
             "unix_socket:",
             "unix_socket:run/vm",
             "unix_socket:/a\0b",

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auth::Door;
 use crate::drain::Drain;
+use crate::flash;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
 use crate::listener::Accepted;
@@ -19,7 +20,8 @@ use crate::meters::Reason;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::{Reception, Welcome};
-use crate::relay::{Refused, Relay, Settings};
+use crate::record::Recorder;
+use crate::relay::{Client, Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
 use crate::server::ledger::Line;
@@ -29,9 +31,10 @@ use crate::stream::Stream;
 use crate::target::Unreached;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
-use crate::tls::client::Client;
+use crate::tls::client::Client as TargetTls;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
+use crate::wrap::Program;
 use told::told;
 
 /// What every connection shares.
@@ -50,7 +53,9 @@ pub struct Context {
     /// Where sessions go.
     pub guide: Guide,
     /// TLS towards targets; always there where a token may ask for it.
-    pub target_tls: Option<Client>,
+    pub target_tls: Option<TargetTls>,
+    /// The program that the target belongs to, if it is wrapped.
+    pub program: Option<Program>,
     /// How the target is told whom a session is from.
     pub announce: Option<ProxyVersion>,
     /// Whether TLS is spoken to targets of which nothing else is said.
@@ -61,6 +66,8 @@ pub struct Context {
     pub monitor: Monitor,
     /// How they are relayed.
     pub settings: Settings,
+    /// What copies them into files, if asked for.
+    pub recorder: Option<Recorder>,
     /// Given when the server ends.
     pub drain: Drain,
 }
@@ -80,6 +87,12 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         let refusing = refuse(socket, context.tls.is_some());
         let telling = context.turned_away.tell(&caller.peer, full, refusing);
         return Box::pin(telling).await;
+    }
+    if site.legacy_protocols {
+        let Some(other) = Box::pin(flash::serve(socket)).await else {
+            return;
+        };
+        socket = other;
     }
     let stream = match &context.tls {
         // Boxed, as HTTP below: a handshake's state is not an idle session's.
@@ -134,6 +147,7 @@ async fn join(
     let Upgraded {
         stream,
         early,
+        framing,
         welcome:
             Welcome {
                 client: peer,
@@ -141,23 +155,31 @@ async fn join(
                 way,
             },
     } = client;
+    let mut client = Client {
+        stream,
+        early,
+        framing,
+        recording: None,
+    };
     let settings = context.settings;
     let found = match way {
         Ok(found) => found,
         Err(lost) => {
             let why = Refused::ByUs(close(lost));
-            return (Relay::refuse(stream, early, settings, why), None);
+            return (Relay::refuse(client, settings, why), None);
         }
     };
     let line = context.monitor.ledger.enter(peer, identity, found);
     let route = &line.entry.route;
     let announcement = route.proxy.or(context.announce).map(|version| {
-        let to = to.or_else(|| stream.socket().local());
+        let to = to.or_else(|| client.stream.socket().local());
         proxy_protocol::write(version, peer.address(), to)
     });
+    let recorder = context.recorder.as_ref();
+    client.recording = recorder.map(|recorder| Box::new(recorder.begin(&peer)));
     let relay = match reach(context, route, &peer, announcement, line.entry.id).await {
-        Ok(target) => Relay::new(stream, early, target, settings, line.entry.tally.clone()),
-        Err(why) => Relay::refuse(stream, early, settings, why),
+        Ok(target) => Relay::new(client, target, settings, line.entry.tally.clone()),
+        Err(why) => Relay::refuse(client, settings, why),
     };
     (relay, Some(line))
 }
@@ -179,8 +201,20 @@ async fn reach(
         sleep(limits::CLOSE_TIME).await;
     };
     let began = Instant::now();
+    // A wrapped program may take more than one attempt, and each announces the client.
+    let connect = || {
+        route
+            .target
+            .connect(tls, &context.walls, announcement.clone())
+    };
+    let connecting = async {
+        match &context.program {
+            Some(program) => program.patiently(connect).await,
+            None => connect().await,
+        }
+    };
     tokio::select! {
-        reached = route.target.connect(tls, &context.walls, announcement) => match reached {
+        reached = connecting => match reached {
             Ok(target) => {
                 context.monitor.meters.reached(began.elapsed());
                 Ok(target)
@@ -192,7 +226,14 @@ async fn reach(
                     Unreached::Forbidden(_) => {
                         (Reason::TargetForbidden, Refused::ByUs(Close::FORBIDDEN))
                     }
-                    Unreached::Failed(_) => (Reason::TargetUnreachable, Refused::Unreachable),
+                    Unreached::Failed(_) => {
+                        let close = match &context.program {
+                            Some(program) if program.is_over() => Close::PROGRAM_OVER,
+                            Some(_) => Close::NOT_READY,
+                            None => Close::CONNECT_FAILED,
+                        };
+                        (Reason::TargetUnreachable, Refused::ByTarget(close))
+                    }
                 };
                 context.monitor.meters.refused(reason);
                 Err(refused)

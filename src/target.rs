@@ -4,7 +4,7 @@ pub mod walls;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ pub enum Target {
     },
     /// The path of a Unix stream socket.
     Unix(PathBuf),
+    /// A port of loopback, whether it is IPv4's or IPv6's: a wrapped program's.
+    Loopback(u16),
     /// One in a directory that no path leads out of: see [`inside`].
     Inside {
         /// The directory, whatever it is when a session begins.
@@ -92,6 +94,12 @@ impl Target {
                     walls.judge_path(&root.join(path))?;
                     (dial_inside(root, path).await?, None)
                 }
+                Self::Loopback(port) => {
+                    let hosts: [IpAddr; 2] =
+                        [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                    let addresses = hosts.map(|host| SocketAddr::new(host, *port));
+                    (dial_tcp(&addresses).await?, Some("localhost"))
+                }
                 Self::Tcp { host, port } => {
                     let addresses = walls.judge(host, resolve(host, *port).await?)?;
                     (dial_tcp(&addresses).await?, Some(host.as_str()))
@@ -131,6 +139,7 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Loopback(port) => write!(f, "localhost:{port}"),
             Self::Inside { root, path } => write!(f, "unix:{}", root.join(path).display()),
         }
     }

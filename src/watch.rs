@@ -118,11 +118,11 @@ impl Watch {
                 Err(Errno::AGAIN) => return Ok(matters),
                 Err(error) => return Err(error.into()),
             };
-            let lost = ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED;
             matters |= match (self.watched.get(&event.wd()), event.file_name()) {
-                _ if event.events().intersects(lost) => true,
+                _ if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => true,
                 (Some(names), Some(name)) => names.matter(OsStr::from_bytes(name.to_bytes())),
                 (Some(_), None) => true,
+                // The end of a watch that we gave up ourselves, for one.
                 (None, _) => false,
             };
         }

@@ -10,6 +10,8 @@ root=$(readlink -f -- "$(dirname -- "$0")/..")
 want chromium chromium
 want Xvnc tigervnc-standalone-server
 want /usr/share/novnc/utils/novnc_proxy novnc
+want vncserver tigervnc-standalone-server
+want xauth xauth
 want xterm xterm
 want /usr/share/fonts/X11/misc xfonts-base
 want xsetroot x11-xserver-utils
@@ -20,6 +22,7 @@ want setpriv util-linux
 want prlimit util-linux
 want unshare util-linux
 want mount mount
+want strace strace # a slow disk
 # Clients, and what passes sockets as the service manager does.
 want curl curl
 want openssl openssl
@@ -27,6 +30,17 @@ want certutil libnss3-tools # tells Chromium of a test's authority
 want node nodejs
 want npm npm
 want systemd-socket-activate systemd
+# Servers to wrap, and the library that Python's websockify wraps them with.
+want nc netcat-openbsd
+want busybox busybox
+want telnet inetutils-telnet
+want ssh openssh-client
+want /usr/lib/websockify/rebind.so websockify
+if [ "${CI:-}" = true ]; then
+    # Each opens a port on the machine for good: that is for its owner to want. Tests do without.
+    want /usr/sbin/telnetd inetutils-telnetd
+    want /usr/sbin/sshd openssh-server
+fi
 # Proxies before and behind the bridge.
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
@@ -38,6 +52,10 @@ want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 # What a fleet of bridges shares, and what stands before it.
 want redis-server redis-server
 want redis-cli redis-tools
+want /usr/sbin/telnetd inetutils-telnetd # leaves telnet off in inetd's file
+want login login
+want /usr/sbin/rsyslogd rsyslog
+want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
 want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -58,6 +76,10 @@ if command -v dpkg-query >/dev/null; then
 fi
 new=$missing
 install_missing 'run the tests'
+# Miri is for nightly Rusts only; without one its stage is left out.
+if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; then
+    rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
+fi
 # Their packages start a server for everybody; the tests start their own.
 for name in nginx haproxy; do
     case $new in
@@ -79,6 +101,9 @@ if ! same "$root/tools/requirements.txt" "$python/installed" ||
         --requirement "$root/tools/requirements.txt"
     cp "$root/tools/requirements.txt" "$python/installed"
 fi
+# Python's package has none, and looks for it here.
+mkdir -p "$python/lib/websockify"
+ln -sf /usr/lib/websockify/rebind.so "$python/lib/websockify/rebind.so"
 
 browser=$root/tests/browser
 if [ -e "$browser/package-lock.json" ] &&
@@ -87,3 +112,6 @@ if [ -e "$browser/package-lock.json" ] &&
     (cd "$browser" && npm ci --no-audit --no-fund)
     cp "$browser/package-lock.json" "$browser/node_modules/installed"
 fi
+
+# Without them a test is skipped, so a machine that cannot have them runs the others.
+"$root/tools/setup-old.sh" || echo 'No old servers here: what is compared with them is skipped.' >&2

@@ -50,6 +50,7 @@ stage 'check' tools/check.sh
 stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
 stage 'test, without features' cargo test --locked --no-default-features --lib token::
+stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
 stage 'in a booted systemd' tests/systemd/run

@@ -129,6 +129,7 @@ fn place(target: &Target) -> Value {
     match target {
         Target::Tcp { host, port } => json!({ "host": host, "port": port }),
         Target::Unix(path) => json!({ "unix": path.to_string_lossy() }),
+        Target::Loopback(port) => json!({ "host": "localhost", "port": port }),
         Target::Inside { root, path } => json!({ "unix": root.join(path).to_string_lossy() }),
     }
 }

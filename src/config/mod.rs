@@ -2,13 +2,14 @@
 
 mod proxy_options;
 mod tls_options;
+mod wrap_options;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth;
-use crate::cli::Options;
+use crate::cli::{Options, decimal};
 use crate::error::Failure;
 use crate::http::frames::Frames;
 use crate::limits;
@@ -16,11 +17,13 @@ use crate::proxies;
 use crate::proxy_protocol::ProxyVersion;
 use crate::sandbox;
 use crate::systemd::inherited::Inherited;
-use crate::target::{Target, parse_port, split_host_port};
+use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
+use crate::wrap;
 use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
+use wrap_options::wrap_options;
 
 /// Everything the server needs to know.
 #[derive(Debug)]
@@ -35,14 +38,22 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// See [`Options::log_file`].
+    pub log_file: Option<PathBuf>,
     /// What is given up before they come.
     pub sandbox: sandbox::Wanted,
-    /// Where they go; the demo brings its own target.
+    /// See [`Options::record`].
+    pub record: Option<PathBuf>,
+    /// Where they go; the demo and a wrapped program bring their own target.
     pub to: Option<token::Options>,
+    /// The program whose port is the target.
+    pub wrap: Option<wrap::Options>,
     /// Where the administrator asks.
     pub control: Option<PathBuf>,
     /// What they are given.
     pub service: Service,
+    /// See [`Options::pid_file`].
+    pub pid_file: Option<PathBuf>,
 }
 
 /// What clients are given, and when that ends.
@@ -52,6 +63,8 @@ pub struct Service {
     pub ssl_target: bool,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
+    /// See [`Options::legacy_protocols`].
+    pub legacy_protocols: bool,
     /// See [`Options::health_path`].
     pub health_path: Option<String>,
     /// See [`Options::metrics_path`].
@@ -140,28 +153,34 @@ impl Config {
     /// # Errors
     /// [`Failure::Usage`] in websockify's words where it has some.
     pub fn new(mut options: Options, inherited: Vec<Inherited>) -> Result<Self, Failure> {
-        if !options.command.is_empty() {
+        let typed = options.typed;
+        let wraps = !options.command.is_empty();
+        options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens || wraps);
+        let brings_its_own = options.demo || wraps;
+        let wrap = wrap_options(&options, &inherited)?;
+        let (listen, to) = where_from_and_to(&options, inherited)?;
+        if options.daemon && matches!(listen, Listen::Inetd | Listen::Inherited(_)) {
             return Err(Failure::usage(
-                "a wrapped program (-- COMMAND) is not in this build",
+                "--daemon: whoever passes us a socket keeps us in the background already",
             ));
         }
-        let typed = options.typed;
-        options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens);
-        let demo = options.demo;
-        let (listen, to) = where_from_and_to(&options, inherited)?;
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
         let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
             tls: tls_options(&options)?,
             target_tls: target_tls_options(&options, to.as_ref())?,
             auth: auth::Options::new(&options)?,
+            record: options.record,
             listen,
+            log_file: options.log_file.clone(),
             sandbox: match options.sandbox.as_str() {
                 "enforce" => sandbox::Wanted::Enforce,
                 "off" => sandbox::Wanted::Off,
                 _ => sandbox::Wanted::Try,
             },
-            to: if demo {
+            pid_file: options.pid_file,
+            wrap,
+            to: if brings_its_own {
                 None
             } else {
                 Some(to.ok_or_else(no_target)?)
@@ -174,6 +193,7 @@ impl Config {
             service: Service {
                 ssl_target: options.ssl_target,
                 subprotocols: subprotocols(options.subprotocol)?,
+                legacy_protocols: options.legacy_protocols,
                 health_path: url_path("--health-path", options.health_path)?,
                 metrics_path: url_path("--metrics-path", options.metrics_path)?,
                 heartbeat: seconds(options.heartbeat),
@@ -199,7 +219,9 @@ fn where_from_and_to(
 ) -> Result<(Listen, Option<token::Options>), Failure> {
     let typed = options.typed;
     let (port, target) = positionals(options, !inherited.is_empty());
-    if port.typed && (typed.inetd || typed.unix_listen)
+    // Of a wrapped program, the port is what it asks for, whatever we listen on.
+    let wraps = !options.command.is_empty();
+    if port.typed && (typed.inetd || typed.unix_listen) && !wraps
         || target.typed && (typed.unix_target || typed.tokens)
     {
         return Err(Failure::usage("Too many arguments"));
@@ -215,7 +237,11 @@ fn where_from_and_to(
             "--inetd and --unix-listen exclude each other",
         ));
     }
-    let to = where_to(options, &target)?;
+    let to = if wraps {
+        None
+    } else {
+        where_to(options, &target)?
+    };
     let listen = if inetd {
         Listen::Inetd
     } else if let Some(path) = unix_listen {
@@ -259,8 +285,9 @@ fn positionals(options: &Options, inherited: bool) -> (Positional<'_>, Positiona
         || options.unix_target.is_some()
         || options.token_plugin.is_some()
         || options.target_config.is_some();
-    let is_port = first.is_some_and(|text| parse_port(text).is_some());
+    let is_port = first.is_some_and(|text| listen_port(text).is_some());
     let is_target = elsewhere
+        && options.command.is_empty()
         && !(typed.unix_target || typed.tokens || typed.demo)
         && !(is_port && (has_target || options.demo));
     let positional = |text, typed| Positional { text, typed };
@@ -317,12 +344,16 @@ fn no_target() -> Failure {
 /// Reads `[host:]port`.
 fn listen_address(text: &str) -> Result<(String, u16), Failure> {
     let (host, port) = split_host_port(text).unwrap_or(("", text));
-    let port = parse_port(port).ok_or_else(|| {
+    let port = listen_port(port).ok_or_else(|| {
         Failure::usage(format!(
             "Error parsing listen port: '{port}' is not a port from 0 to 65535"
         ))
     })?;
     Ok((host.to_owned(), port))
+}
+
+fn listen_port(text: &str) -> Option<u16> {
+    decimal(text).and_then(|port| u16::try_from(port).ok())
 }
 
 /// The demo's target answers anybody, so nobody but this machine's users may reach it.
@@ -430,6 +461,7 @@ mod tests {
     fn where_to_listen() {
         for (text, host, port) in [
             ("6080", "", 6080),
+            ("+6_080", "", 6080),
             (":6080", "", 6080),
             ("0", "", 0),
             ("127.0.0.1:80", "127.0.0.1", 80),
@@ -446,7 +478,7 @@ mod tests {
             };
             assert_eq!((got.as_str(), at), (host, port), "{text}");
         }
-        for text in ["70000", "host:", "8o", "-", "65536", "+80"] {
+        for text in ["70000", "host:", "8o", "-", "65536"] {
             assert!(
                 config(&format!("{text} h:1"))
                     .unwrap_err()
@@ -496,6 +528,7 @@ mod tests {
             ("--health-path x 6080 h:1", "begin with '/'"),
             ("--demo 0.0.0.0:80", "loopback"),
             ("--demo 6080 h:1", "own target"),
+            ("--daemon --inetd h:1", "--daemon"),
             ("--demo --target-config /f 6080", "own target"),
             ("--target-config /f 6080 h:1", "Too many arguments"),
             (
@@ -503,6 +536,16 @@ mod tests {
                 "place of a target",
             ),
             ("--inetd --target-config /f h:1", "Too many arguments"),
+            ("6080 h:1 -- vncserver :1", "Too many arguments"),
+            ("--unix-target /s 6080 -- vncserver :1", "exclude"),
+            ("--target-config /f 6080 -- vncserver :1", "exclude"),
+            ("--demo 6080 -- vncserver :1", "exclude"),
+            ("0 -- vncserver :1", "port that the program listens on"),
+            (
+                "--unix-listen /s -- vncserver :1",
+                "port that the program listens on",
+            ),
+            ("6080 --", "Too few arguments"),
             ("--accept-proxy-protocol 6080 h:1", "needs --trusted-proxy"),
             ("--demo --proxy-protocol v1", "a target that expects it"),
             (
@@ -510,7 +553,6 @@ mod tests {
                 "10.0.0.0/8 is the network",
             ),
             ("--frame-ancestors * 6080 h:1", "'*' is neither"),
-            ("6080 -- vncserver :1", "not in this build"),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -59,7 +59,10 @@ impl Program {
             .process_group(0)
             .kill_on_drop(true);
         // Our options may be passwords.
-        let ours = |name: &str| name.starts_with("WEBSOCKIFY_") || THE_MANAGERS.contains(&name);
+        let ours = |name: &str| {
+            let bare = name.trim_start_matches('_');
+            bare.starts_with("WEBSOCKIFY_") || THE_MANAGERS.contains(&name)
+        };
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(ours) {
                 command.env_remove(name);

@@ -6,6 +6,7 @@
 pub mod files;
 pub mod frames;
 mod listing;
+mod upgraded;
 
 use std::convert::Infallible;
 use std::io;
@@ -17,12 +18,12 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, LOCATION, SERVER,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::{self, OnUpgrade};
+use hyper::upgrade;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
@@ -32,12 +33,16 @@ use crate::limits;
 use crate::log::Identity;
 use crate::log::escape::Escaped;
 use crate::meters::OPENMETRICS;
-use crate::reception::{Reception, Welcome};
+use crate::reception::Reception;
 use crate::refusal::Refusal;
 use crate::stream::Stream;
-use crate::websocket::handshake;
+use crate::websocket::handshake::{self, Terms};
+use crate::websocket::legacy::handshake::brings_more;
+pub use upgraded::Upgraded;
+
 use files::Files;
 use frames::Frames;
+use upgraded::Promise;
 
 /// The body of any answer of ours.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -61,17 +66,8 @@ pub struct Site {
     pub metrics_path: Option<String>,
     /// See [`crate::cli::Options::subprotocol`].
     pub subprotocols: Vec<String>,
-}
-
-/// A client that has become a WebSocket: its stream, and what it sent behind the request.
-#[derive(Debug)]
-pub struct Upgraded {
-    /// The raw stream again.
-    pub stream: Stream,
-    /// Bytes that were read with the request.
-    pub early: Bytes,
-    /// Who it is, and where it goes.
-    pub welcome: Welcome,
+    /// See [`crate::cli::Options::legacy_protocols`].
+    pub legacy_protocols: bool,
 }
 
 /// Serves one client. Returns when it has become a WebSocket, or `None` when it has left, broke
@@ -94,7 +90,7 @@ pub async fn converse(
         // What a proxy says of TLS is no certificate.
         let safe = visitor.secure && (reception.secure || !site.certificates);
         let turned_away = site.tls_only && !safe;
-        let (response, identity) = match (turned_away, handshake::is_asked_for(&request)) {
+        let (mut response, identity) = match (turned_away, handshake::is_asked_for(&request)) {
             (true, true) => nobody(text(
                 StatusCode::FORBIDDEN,
                 "This port takes TLS only: use wss://",
@@ -121,6 +117,11 @@ pub async fn converse(
             Escaped(&reception.guide.shown_path(&request)),
             response.status().as_u16()
         );
+        if brings_more(request.headers()) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // What follows is no request.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         Ok::<_, Infallible>(site.sign(response, safe))
     });
     let ended = {
@@ -148,24 +149,11 @@ pub async fn converse(
         log::debug!("request client={peer} failed: {error}");
         return None;
     }
-    let (promised, welcome) = promised
+    let promise = promised
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
-    raw(promised, welcome).await
+    promise.keep(&mut drain).await
 }
-
-/// Takes hyper's wrapping off, so that none of it stays under the session.
-async fn raw(promised: OnUpgrade, welcome: Welcome) -> Option<Upgraded> {
-    let parts = promised.await.ok()?.downcast::<TokioIo<Stream>>().ok()?;
-    Some(Upgraded {
-        stream: parts.io.into_inner(),
-        early: parts.read_buf,
-        welcome,
-    })
-}
-
-/// A WebSocket to be, and whose it is.
-type Promise = (OnUpgrade, Welcome);
 
 /// An answer, and whose it is if that was asked.
 type Answer = (Response<Body>, Option<Box<str>>);
@@ -183,8 +171,13 @@ impl Site {
         visitor: &Visitor,
         promised: &Mutex<Option<Promise>>,
     ) -> Answer {
-        let response = match handshake::answer(request, &self.subprotocols) {
-            Ok(response) => response,
+        let terms = Terms {
+            subprotocols: &self.subprotocols,
+            legacy: self.legacy_protocols,
+            secure: visitor.secure,
+        };
+        let agreed = match handshake::answer(request, terms) {
+            Ok(agreed) => agreed,
             Err(refusal) => return nobody(refused(refusal)),
         };
         let welcome = match reception.receive(visitor, request).await {
@@ -192,9 +185,14 @@ impl Site {
             Err(refusal) => return nobody(refused(refusal)),
         };
         let identity = welcome.identity.clone();
-        let promise = (upgrade::on(request), welcome);
+        let promise = Promise {
+            upgrade: upgrade::on(request),
+            framing: agreed.framing,
+            challenge: agreed.challenge,
+            welcome,
+        };
         *promised.lock().unwrap_or_else(PoisonError::into_inner) = Some(promise);
-        (response.map(|()| empty()), identity)
+        (agreed.answer.map(|()| empty()), identity)
     }
 
     async fn respond(

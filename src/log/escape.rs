@@ -12,7 +12,17 @@ pub struct Escaped<'t>(pub &'t str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut room = limits::LOGGED_TEXT;
+        Cut(self.0, limits::LOGGED_TEXT).fmt(f)
+    }
+}
+
+/// The same, cut at a number of bytes of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut<'t>(pub &'t str, pub usize);
+
+impl fmt::Display for Cut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = self.1;
         for character in self.0.chars() {
             let shown = Shown(character);
             let size = shown.size();

@@ -1,10 +1,13 @@
-//! What the program tells its administrator: the sink, the one record that a session leaves, and
+//! What the program tells its administrator: the sinks, the one record that a session leaves, and
 //! the escaping of whatever came from the network.
 
 pub mod escape;
 mod event;
+mod file;
 mod journal;
+mod options;
 mod session;
+mod syslog;
 mod throttle;
 mod traffic;
 
@@ -12,34 +15,56 @@ use std::any::Any;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::panic;
+use std::sync::OnceLock;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::fs::FileType;
 
 use crate::error::Failure;
 use escape::Escaped;
+use file::LogFile;
+use syslog::Syslog;
 
 pub use event::Event;
+pub use options::Options;
 pub use session::{ClosedBy, Identity, Summary};
 pub use throttle::Throttle;
 pub use traffic::{traffic, traffic_legend};
 
-/// Sends everything that this crate logs to the journal, or to stderr. Where the journal reads stderr
-/// but cannot be sent to, each line carries its priority (sd-daemon(3)).
-pub fn start(verbose: bool) {
-    let level = if verbose {
+/// Sends everything that this crate logs to the journal or to stderr, and to where else the options
+/// say. Where the journal reads stderr but cannot be sent to, each line carries its priority
+/// (sd-daemon(3)).
+///
+/// # Errors
+/// A --log-file that cannot be written.
+pub fn start(options: Options) -> Result<(), Failure> {
+    let level = if options.verbose {
         LevelFilter::Debug
     } else {
         LevelFilter::Info
     };
+    let mut sinks = Vec::new();
+    if let Some(path) = &options.file {
+        sinks.push(Sink::File(LogFile::open(path)?));
+    }
+    if let Some(options) = options.syslog {
+        sinks.push(Sink::Syslog(Syslog::new(options)));
+    }
+    // The last, so that who sees a line here finds it in the file.
     let journal = journal::is_connected();
-    let sink = Box::new(Sink {
-        journal,
-        silent: is_the_clients(io::stderr()),
-    });
+    let told_twice = options.unasked && journal;
+    if !(told_twice || is_the_clients(io::stderr())) {
+        sinks.push(Sink::Stderr { journal });
+    }
     // A second logger is refused; that happens only where a test starts us twice.
-    if log::set_boxed_logger(sink).is_ok() {
+    if SINKS.set(sinks).is_ok() && log::set_logger(&Logger).is_ok() {
         log::set_max_level(level);
+    }
+    if options.nowhere {
+        log::warn!(
+            "--daemon without --log-file or --syslog, and no /dev/log here: \
+             from now on nothing is logged"
+        );
     }
     // A session that panics ends alone. Its message is one record; std's would be several lines.
     panic::set_hook(Box::new(|panic| {
@@ -49,6 +74,40 @@ pub fn start(verbose: bool) {
             Escaped(words(panic.payload()))
         );
     }));
+    Ok(())
+}
+
+/// From now on records go to the log server. Call it when nothing is left to be done that has to
+/// be done before there are threads.
+pub fn deliver() {
+    for sink in sinks() {
+        if let Sink::Syslog(syslog) = sink {
+            syslog.deliver();
+        }
+    }
+}
+
+/// Goes on in the file that has the name of --log-file now.
+///
+/// # Errors
+/// One sentence; the log then goes where it went before.
+pub fn reopen() -> Result<(), String> {
+    sinks().iter().try_for_each(|sink| match sink {
+        Sink::File(file) => file.reopen(),
+        Sink::Stderr { .. } | Sink::Syslog(_) => Ok(()),
+    })
+}
+
+/// Leaves why nobody was served with the sinks that are still there afterwards, and waits a little
+/// for the log server; stderr is told by `main`.
+pub fn end(failure: Option<&Failure>) {
+    for sink in sinks() {
+        match (sink, failure) {
+            (Sink::Stderr { .. }, _) | (_, None) => {}
+            (sink, Some(failure)) => sink.write(Level::Error, &failure.to_string()),
+        }
+    }
+    log::logger().flush();
 }
 
 /// What a panic said; it may hold what a peer sent.
@@ -73,39 +132,80 @@ pub fn failed(failure: &Failure) {
     }
 }
 
-/// The journal where it reads standard error, else standard error.
-struct Sink {
-    journal: bool,
-    silent: bool,
+/// Where records go; all of them get each.
+static SINKS: OnceLock<Vec<Sink>> = OnceLock::new();
+
+fn sinks() -> &'static [Sink] {
+    SINKS.get().map_or(&[], Vec::as_slice)
 }
 
-impl Log for Sink {
+enum Sink {
+    Stderr {
+        /// Whether the journal reads it: then it gets the record itself, with fields.
+        journal: bool,
+    },
+    File(LogFile),
+    Syslog(Syslog),
+}
+
+impl Sink {
+    fn write(&self, level: Level, text: &str) {
+        match self {
+            Self::File(file) => file.write(text),
+            Self::Syslog(syslog) => syslog.write(level, text),
+            Self::Stderr { journal } => {
+                let priority = match level {
+                    _ if !journal => "",
+                    Level::Error => "<3>",
+                    Level::Warn => "<4>",
+                    Level::Info => "<6>",
+                    Level::Debug | Level::Trace => "<7>",
+                };
+                // One write, so that lines of several threads do not mix. A closed stderr is no
+                // reason to stop serving.
+                let line = format!("{priority}{text}\n");
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+        }
+    }
+}
+
+/// Tells what the log server cannot be told: trouble with it.
+fn aside(level: Level, text: &str) {
+    for sink in sinks() {
+        if !matches!(sink, Sink::Syslog(_)) {
+            sink.write(level, text);
+        }
+    }
+}
+
+struct Logger;
+
+impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The libraries' own chatter is for their developers.
-        !self.silent && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
+        if self.enabled(record.metadata()) {
+            let text = record.args().to_string();
+            for sink in sinks() {
+                if matches!(sink, Sink::Stderr { journal: true }) && journal::send(record) {
+                    continue;
+                }
+                sink.write(record.level(), &text);
+            }
         }
-        if self.journal && journal::send(record) {
-            return;
-        }
-        let priority = match record.level() {
-            Level::Error => "<3>",
-            Level::Warn => "<4>",
-            Level::Info => "<6>",
-            Level::Debug | Level::Trace => "<7>",
-        };
-        let priority = if self.journal { priority } else { "" };
-        // One write, so that lines of several threads do not mix. A closed stderr is no reason to
-        // stop serving.
-        let line = format!("{priority}{}\n", record.args());
-        let _ = io::stderr().write_all(line.as_bytes());
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        for sink in sinks() {
+            if let Sink::Syslog(syslog) = sink {
+                syslog.flush();
+            }
+        }
+    }
 }
 
 /// Whether `stream` is a client's connection: inetd, and systemd with `StandardInput=socket`, make

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::escape::Escaped;
 use super::event::Event;
 use crate::websocket::close::Close;
+use crate::websocket::framing::Framing;
 
 /// A session in numbers. It holds no token, no password and no path, so none can be logged.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Summary {
     pub closed_by: ClosedBy,
     /// What TLS said when it lost the target.
     pub fault: Option<Box<str>>,
+    /// How the client's payload looked.
+    pub framing: Framing,
 }
 
 /// Who ended a session.
@@ -71,13 +74,18 @@ impl Summary {
         let identity = Identity(identity);
         let fault = self.fault.as_deref();
         let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
+        // Rare enough to be told only then: who still comes by an old protocol.
+        let framing = match self.framing {
+            Framing::Binary => String::new(),
+            old => format!(" framing={old}"),
+        };
         let close_code = self.close.code.to_string();
         log::info!(
             event = Event::Session, client:% = client, target:% = target, identity:% = name,
             session = number, bytes_in = self.from_client, bytes_out = self.to_client,
             duration_usec:% = self.duration.as_micros(), close_code = close_code,
             closed_by:% = self.closed_by;
-            "session client={client}{identity} target={target} from_client={} to_client={} \
+            "session client={client}{identity} target={target}{framing} from_client={} to_client={} \
              seconds={:.3} code={} by={} reason=\"{}\"{}",
             self.from_client,
             self.to_client,

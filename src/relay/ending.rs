@@ -35,7 +35,8 @@ impl Relay {
     /// The client's socket takes nothing any more.
     pub(super) fn client_gone(&mut self) {
         self.client_began(Close::NONE);
-        self.tally.not_for_client(self.to_client.len());
+        let unsent = self.framing.carried(self.to_client.len());
+        self.tally.not_for_client(unsent);
         self.to_client = Unsent::default();
         self.pongs = 0;
         self.client_shut = true;
@@ -90,12 +91,13 @@ impl Relay {
         }
         let (said, end_of_file) = match &self.end {
             Some((clients, _)) => (clients.clone(), true),
-            None => (close.clone(), end_of_file),
+            None => (
+                close.clone(),
+                end_of_file || !self.framing.has_control_frames(),
+            ),
         };
         if said.code != ABNORMAL {
-            let mut frame = Vec::new();
-            frame::append(&mut frame, Opcode::Close, &said.payload());
-            self.to_client.push(&frame);
+            self.to_client.push(&self.framing.close(&said));
         }
         self.end.get_or_insert((close, by));
         self.down = Down::Closing { end_of_file };

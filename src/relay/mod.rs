@@ -22,9 +22,11 @@ use tokio::time::{Instant, Sleep};
 
 use crate::limits;
 use crate::log::{ClosedBy, Summary, traffic_legend};
+use crate::record::Recording;
 use crate::stream::Stream;
 use crate::websocket::close::Close;
-use crate::websocket::decoder::Decoder;
+use crate::websocket::framing::Framing;
+use crate::websocket::reader::Reader;
 
 mod ending;
 mod pump;
@@ -47,9 +49,22 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The target cannot be reached.
-    Unreachable,
+    ByTarget(Close),
     /// We do not let it, or cannot.
     ByUs(Close),
+}
+
+/// A client that was promised a session.
+#[derive(Debug)]
+pub struct Client {
+    /// Its stream, behind the answer to its request.
+    pub stream: Stream,
+    /// Bytes that were read from it with the request.
+    pub early: Bytes,
+    /// How its payload looks on the wire.
+    pub framing: Framing,
+    /// Where its session is recorded, if it is.
+    pub recording: Option<Box<Recording>>,
 }
 
 /// One session's relay.
@@ -58,7 +73,8 @@ pub struct Relay {
     client: Stream,
     /// Absent when it could not be reached.
     target: Option<Stream>,
-    decoder: Decoder,
+    framing: Framing,
+    reader: Reader,
     /// Bytes that came with the request, before the first read.
     early: Bytes,
     to_target: Unsent,
@@ -89,6 +105,7 @@ pub struct Relay {
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
+    recording: Option<Box<Recording>>,
     tally: Arc<Tally>,
     began: Instant,
 }
@@ -125,46 +142,46 @@ enum Down {
 }
 
 impl Relay {
-    /// Joins a client, whose first bytes have been read already, and its target.
+    /// Joins a client and its target.
     #[must_use]
-    pub fn new(
-        client: Stream,
-        early: Bytes,
-        target: Stream,
-        settings: Settings,
-        tally: Arc<Tally>,
-    ) -> Self {
-        Self::start(client, early, Some(target), settings, tally)
+    pub fn new(client: Client, target: Stream, settings: Settings, tally: Arc<Tally>) -> Self {
+        Self::start(client, Some(target), settings, tally)
     }
 
     /// Tells a client that there is no session for it, and why.
     #[must_use]
-    pub fn refuse(client: Stream, early: Bytes, settings: Settings, why: Refused) -> Self {
-        let mut relay = Self::start(client, early, None, settings, Arc::default());
+    pub fn refuse(client: Client, settings: Settings, why: Refused) -> Self {
+        let mut relay = Self::start(client, None, settings, Arc::default());
         match why {
-            Refused::Unreachable => {
-                relay.begin_close(Close::CONNECT_FAILED, ClosedBy::Target, false);
-            }
+            Refused::ByTarget(close) => relay.begin_close(close, ClosedBy::Target, false),
             Refused::ByUs(close) => relay.begin_close(close, ClosedBy::Server, false),
         }
         relay
     }
 
     fn start(
-        client: Stream,
-        early: Bytes,
+        client: Client,
         target: Option<Stream>,
-        settings: Settings,
+        mut settings: Settings,
         tally: Arc<Tally>,
     ) -> Self {
+        let mut reader = Reader::new(client.framing);
+        if client.recording.is_some() {
+            reader.mark_messages();
+        }
+        if !client.framing.has_control_frames() {
+            // TCP keepalive has to do.
+            settings.heartbeat = None;
+        }
         let mut relay = Self {
-            client,
+            client: client.stream,
             target,
-            decoder: Decoder::default(),
-            early: if early.is_empty() {
+            framing: client.framing,
+            reader,
+            early: if client.early.is_empty() {
                 Bytes::new()
             } else {
-                early
+                client.early
             },
             to_target: Unsent::default(),
             to_client: Unsent::default(),
@@ -182,6 +199,7 @@ impl Relay {
             last_look: None,
             work: 0,
             settings,
+            recording: client.recording,
             tally,
             began: Instant::now(),
         };
@@ -308,7 +326,8 @@ impl Relay {
     fn summary(&mut self) -> Summary {
         let end = self.end.take();
         let (close, closed_by) = end.unwrap_or((Close::SHUTDOWN, ClosedBy::Server));
-        self.tally.not_for_client(self.to_client.len());
+        let unsent = self.framing.carried(self.to_client.len());
+        self.tally.not_for_client(unsent);
         Summary {
             from_client: self.tally.by_client(),
             to_client: self.tally.for_client(),
@@ -316,6 +335,7 @@ impl Relay {
             close,
             closed_by,
             fault: self.fault.take(),
+            framing: self.framing,
         }
     }
 }

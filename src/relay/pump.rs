@@ -10,19 +10,17 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::unsent::Unsent;
 use super::{Down, Relay, Up};
-use crate::limits;
 use crate::log::{ClosedBy, traffic};
 use crate::stream::Stream;
 use crate::websocket::decoder::End;
-use crate::websocket::frame::{self, LONGEST_SENT, Opcode};
+use crate::websocket::framing;
 
 /// What the record says of a target whose TLS ended without its goodbye.
 const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 thread_local! {
-    /// Room for a frame header, then one read. Never held across an await.
-    static CHUNK: RefCell<Box<[u8]>> =
-        RefCell::new(vec![0; LONGEST_SENT + limits::CHUNK].into_boxed_slice());
+    /// Room for one read, framed. Never held across an await.
+    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
 }
 
 impl Relay {
@@ -56,17 +54,20 @@ impl Relay {
             let piece = &mut chunk[..size];
             // After our close frame nothing may follow it (RFC 6455, 5.5.1): pongs are dropped.
             let mut pongs = Vec::new();
-            let decoded = self.decoder.decode(piece, &mut pongs);
+            let decoded = self.reader.decode(piece, &mut pongs);
             if self.down == Down::Open {
                 self.pongs += pongs.len();
                 self.to_client.push(&pongs);
             }
             if self.settings.traffic {
-                traffic(if self.decoder.between_frames() {
+                traffic(if self.reader.between_frames() {
                     "}"
                 } else {
                     "}."
                 });
+            }
+            if let Some(recording) = &self.recording {
+                recording.client_said(&piece[decoded.payload.clone()], &decoded.ends);
             }
             self.write_to_target(cx, &piece[decoded.payload]);
             match decoded.end {
@@ -93,19 +94,18 @@ impl Relay {
             Err(error) => self.target_takes_no_more(&error),
         }
         if self.settings.traffic {
-            traffic(if self.to_target.is_empty() { ">" } else { ">." });
+            traffic(mark_to_target(&self.to_target));
         }
     }
 
     /// Reads once from the target and writes one frame to the client.
     pub(super) fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         CHUNK.with_borrow_mut(|chunk| {
-            let (Some(target), Some((room, payload))) =
-                (&mut self.target, chunk.split_first_chunk_mut())
-            else {
+            let Some(target) = &mut self.target else {
                 return Poll::Pending;
             };
-            let size = match ready!(read(target, cx, payload)) {
+            let room = self.framing.payload();
+            let size = match ready!(read(target, cx, &mut chunk[room.clone()])) {
                 Ok(0) if target.is_cut_off() => {
                     self.lose_target(Some(CUT_OFF));
                     return Poll::Ready(());
@@ -124,12 +124,15 @@ impl Relay {
             };
             self.work += size;
             self.tally.got_for_client(size);
-            let header = frame::write_before(room, Opcode::Binary, size);
-            let whole = &chunk[LONGEST_SENT - header..LONGEST_SENT + size];
+            if let Some(recording) = &self.recording {
+                recording.target_said(&chunk[room][..size]);
+            }
+            let frame = self.framing.enclose(chunk, size);
             if self.settings.traffic {
                 traffic("{");
             }
-            if self.to_client.write(&mut self.client, cx, whole).is_err() {
+            let frame = &chunk[frame];
+            if self.to_client.write(&mut self.client, cx, frame).is_err() {
                 self.tally.not_for_client(size);
                 self.client_gone();
             }
@@ -150,6 +153,9 @@ impl Relay {
         self.tally.took_from_client(taken);
         if taken > 0 {
             self.target_took_some();
+            if self.settings.traffic {
+                traffic(mark_to_target(&self.to_target));
+            }
         }
         match flushed {
             Poll::Ready(Ok(())) => self.stalled = None,
@@ -203,6 +209,11 @@ impl Relay {
         self.work += size;
         size > 0
     }
+}
+
+/// The legend says `>.`, and means this.
+fn mark_to_target(unsent: &Unsent) -> &'static str {
+    if unsent.is_empty() { ">" } else { ".>" }
 }
 
 fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {

@@ -113,6 +113,10 @@ fn restrict(plan: &Plan) -> Result<Sandbox, RulesetError> {
             &plan.read,
             AccessFs::ReadFile | AccessFs::ReadDir,
         ))?
+        .add_rules(path_beneath_rules(
+            &plan.write,
+            AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::Truncate,
+        ))?
         .add_rules(path_beneath_rules(&plan.remove, AccessFs::RemoveFile))?
         .add_rules(
             ports.map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))),

@@ -39,6 +39,8 @@ const AUTHORITIES: &[&str] = &[
 pub struct Plan {
     /// Files, or directories with all that is beneath them.
     pub read: Vec<PathBuf>,
+    /// Files that may be written, or directories in which they may be made.
+    pub write: Vec<PathBuf>,
     /// Directories in which files may be removed.
     pub remove: Vec<PathBuf>,
     /// TCP ports to connect to; `None` is any.
@@ -54,6 +56,8 @@ impl Plan {
     pub fn new(config: &Config, watched: &[PathBuf]) -> Self {
         let mut plan = Self {
             read: LIBRARIES.iter().map(PathBuf::from).collect(),
+            // Where a daemon's standard streams go when it serves.
+            write: vec!["/dev/null".into()],
             ..Self::default()
         };
         plan.read.extend(credentials::directories());
@@ -80,15 +84,41 @@ impl Plan {
                 .and_then(Path::parent)
                 .map(directory),
         );
-        plan.reach(config.to.as_ref());
+        plan.remove.extend(
+            config
+                .pid_file
+                .as_deref()
+                .and_then(Path::parent)
+                .map(directory),
+        );
+        // A log that was rotated is opened anew; each session has a recording of its own.
+        let written = [config.log_file.as_deref(), config.record.as_deref()];
+        plan.write.extend(
+            written
+                .into_iter()
+                .flatten()
+                .filter_map(Path::parent)
+                .map(directory),
+        );
+        if config.wrap.is_none() {
+            plan.reach(config.to.as_ref());
+        }
         plan.helper |= config.auth.has_helper();
         plan
+    }
+
+    /// What a wrapped program asks for: it is outside, and its port is known when it has started.
+    pub fn reach_program(&mut self, program: &Target) {
+        self.reach(Some(&token::Options::Target(program.clone())));
     }
 
     fn reach(&mut self, to: Option<&token::Options>) {
         match to {
             Some(token::Options::Target(Target::Unix(_) | Target::Inside { .. })) => {
                 self.connect = Some(Vec::new());
+            }
+            Some(token::Options::Target(Target::Loopback(port))) => {
+                self.connect = Some(vec![*port]);
             }
             Some(token::Options::Target(Target::Tcp { host, port })) => {
                 let mut ports = vec![*port];

@@ -65,7 +65,7 @@ async fn serve(hall: Arc<Hall>, accepted: Accepted) {
         return;
     }
     let service = service_fn(async |request: Request<Incoming>| {
-        let response = answer(&hall, &request.map(|_| ()));
+        let response = answer(&hall, &peer, &request.map(|_| ()));
         Ok::<_, Infallible>(response)
     });
     let served = http1::Builder::new()
@@ -83,7 +83,7 @@ fn may(peer: &Peer) -> bool {
     matches!(peer, Peer::Unix { uid: Some(uid), .. } if *uid == 0 || *uid == ours)
 }
 
-fn answer(hall: &Hall, request: &Request<()>) -> Response<Full<Bytes>> {
+fn answer(hall: &Hall, peer: &Peer, request: &Request<()>) -> Response<Full<Bytes>> {
     let query = request.uri().query().unwrap_or_default();
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/sessions") => {
@@ -94,7 +94,7 @@ fn answer(hall: &Hall, request: &Request<()>) -> Response<Full<Bytes>> {
         (&Method::DELETE, "/sessions") => match meant(query) {
             Ok(which) => {
                 let ended = hall.context.monitor.ledger.end(&which);
-                log::info!("control socket: {ended} sessions ended");
+                log::info!("control socket: client={peer} ended {ended} sessions");
                 json(StatusCode::OK, &json!({ "ended": ended }))
             }
             Err(fault) => json(StatusCode::BAD_REQUEST, &json!({ "error": fault })),

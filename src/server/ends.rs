@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::census::Counts;
+use crate::wrap::Program;
 
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
@@ -28,6 +29,16 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// Why the program ends.
+pub(super) enum Why {
+    /// This option says so.
+    Option(&'static str),
+    /// The wrapped program has ended, and this is its status.
+    Program(u8),
+    /// A signal.
+    Told,
 }
 
 type Watch = watch::Receiver<Counts>;
@@ -73,4 +84,12 @@ pub(super) async fn empty(only_one: bool, mut counts: Watch) {
         std::future::pending::<()>().await;
     }
     let _ = counts.wait_for(|counts| counts.connections == 0).await;
+}
+
+/// Returns when the wrapped program's end is ours, with its exit status.
+pub(super) async fn ended(program: Option<&Program>) -> u8 {
+    match program {
+        Some(program) => program.ends_us().await,
+        None => std::future::pending().await,
+    }
 }

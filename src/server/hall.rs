@@ -13,6 +13,7 @@ use crate::log::Throttle;
 use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
 use crate::systemd::notify;
+use crate::wrap::Program;
 
 /// What every listener shares.
 pub(super) struct Hall {
@@ -86,8 +87,10 @@ impl Hall {
         let plural = if counts.sessions == 1 { "" } else { "s" };
         let guide = &self.context.guide;
         let target = guide.target().map_or("", |_| "target ");
+        let program = self.context.program.as_ref();
+        let program = program.map_or(String::new(), |program| format!(", {program}"));
         format!(
-            "{} session{plural}, {} served, {target}{guide}, sandbox {}",
+            "{} session{plural}, {} served, {target}{guide}{program}, sandbox {}",
             counts.sessions,
             counts.served,
             self.sandbox.summary()
@@ -97,14 +100,18 @@ impl Hall {
     /// Keeps the manager's status line current, a little behind; it was `told` one already.
     pub(super) async fn report(&self, mut told: String) {
         let mut counts = self.census.watch();
+        let mut program = self.context.program.clone();
         loop {
             let now = self.status();
             if now != told {
                 notify::status(&now);
                 told = now;
                 sleep(limits::STATUS_INTERVAL).await;
-            } else if counts.changed().await.is_err() {
-                return;
+                continue;
+            }
+            tokio::select! {
+                changed = counts.changed() => if changed.is_err() { return },
+                () = changed(program.as_mut()) => {}
             }
         }
     }
@@ -123,5 +130,12 @@ impl Hall {
                 }
             }
         }
+    }
+}
+
+async fn changed(program: Option<&mut Program>) {
+    match program {
+        Some(program) => program.changed().await,
+        None => std::future::pending().await,
     }
 }

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::auth::Door as AuthDoor;
 use crate::config::{Config, Listen, Service};
+use crate::daemon::Daemon;
 use crate::demo;
 use crate::drain::{Drain, drain};
 use crate::error::Failure;
@@ -29,7 +30,9 @@ use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
 use crate::log::Event;
+use crate::pid_file::PidFile;
 use crate::proxies::Proxies;
+use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::{self, Sandbox};
@@ -39,12 +42,15 @@ use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
 use crate::token::{self, Guide};
+use crate::wrap::{self, Program, Supervised};
 use census::Census;
-use ends::{Signals, after, begun, empty, idle};
+use ends::{Signals, Why, after, begun, empty, ended, idle};
 use hall::Hall;
 use monitor::Monitor;
 use reload::Stamp;
 use turned_away::TurnedAway;
+
+const IDLE: &str = "--idle-timeout";
 
 /// What was read and checked before there were threads.
 struct Material {
@@ -52,6 +58,7 @@ struct Material {
     tls: Option<Tls>,
     target_tls: Option<Client>,
     door: AuthDoor,
+    record: Option<Destination>,
     /// None for the demo, which brings its own target.
     guide: Option<Guide>,
     walls: Walls,
@@ -62,13 +69,14 @@ struct Material {
 /// Opens everything that the configuration names, then serves until told to end.
 ///
 /// # Errors
-/// [`Failure::Start`]; after READY=1 nothing is an error any more.
-pub fn run(config: Config) -> Result<(), Failure> {
+/// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
+pub fn run(mut config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
     sandbox::hide(config.sandbox);
     let watched = watched(&config);
-    let plan = Plan::new(&config, &watched);
+    let mut plan = Plan::new(&config, &watched);
     let allowed = config.to.as_ref().map(token::Options::allowed);
     let control = config.control.clone();
+    let (wrap, pid_file) = (config.wrap.take(), config.pid_file.take());
     let (listen, wanted, service, mut material) = Material::load(config, watched)?;
     let doors = listener::open(listen)?;
     let listen = control.map(|path| Listen::Unix { path, mode: 0o600 });
@@ -76,15 +84,24 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let own = doors.iter().chain(&control).filter_map(Door::own).collect();
     material.control = control.pop();
     material.walls = Walls::new(allowed.unwrap_or_default(), own);
+    let _pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
+    // Before there are threads, and before a sandbox: the program is not to live in ours.
+    let supervised = wrap.map(wrap::start).transpose()?;
+    if let Some(supervised) = &supervised {
+        let target = supervised.target();
+        plan.reach_program(&target);
+        material.guide = Some(Guide::to(target));
+    }
     let sandbox = sandbox::enter(wanted, &plan)?;
-    log::info!(event = Event::Sandbox, sandbox = sandbox.summary(); "{sandbox}");
+    crate::log::deliver();
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let served = runtime.block_on(serve(service, doors, material, sandbox));
+    let serving = serve(service, doors, material, (supervised, sandbox), daemon);
+    let served = runtime.block_on(serving);
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
@@ -137,6 +154,7 @@ impl Material {
             tls: config.tls.map(Tls::load).transpose()?,
             target_tls: config.target_tls.map(Client::load).transpose()?,
             door: AuthDoor::load(config.auth)?,
+            record: config.record.as_deref().map(Destination::new).transpose()?,
             guide: config.to.map(Guide::load).transpose()?,
             walls: Walls::default(),
             control: None,
@@ -149,21 +167,34 @@ async fn serve(
     service: Service,
     doors: Vec<Door>,
     mut material: Material,
-    sandbox: Sandbox,
-) -> Result<(), Failure> {
+    (supervised, sandbox): (Option<Supervised>, Sandbox),
+    daemon: Option<Daemon>,
+) -> Result<u8, Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
     let census = Census::new(
-        affordable(service.max_connections, material.guide.is_none()),
+        affordable(
+            service.max_connections,
+            // A session's two sockets, those of the demo's target, and a recording.
+            2 + u64::from(material.guide.is_none()) + u64::from(material.record.is_some()),
+        ),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let control = material.control.take();
-    let context = context(service, material, drain, census.clone())?;
+    let entered = supervised.map(Supervised::enter).transpose();
+    let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
+    let context = context(
+        service,
+        material,
+        drain.clone(),
+        census.clone(),
+        program.clone(),
+    )?;
     let hall = Hall::new(census, Arc::new(context), sandbox);
     let control = match control {
         Some(Door::Listening(socket, bound)) => {
@@ -178,8 +209,9 @@ async fn serve(
     };
     tokio::select! {
         started = starting => started?,
-        () = signals.next() => return Ok(()),
+        () = signals.next() => return Ok(0),
     }
+    let kept = keeper.map(|keeper| keeper.begin(drain));
     let mut listeners = Vec::new();
     for door in doors {
         match door {
@@ -196,15 +228,27 @@ async fn serve(
     }
     let target = hall.context.guide.to_string();
     log::info!(event = Event::Ready, target; "bridging to {target}");
-    let status = hall.status();
-    notify::ready(&status);
+    log::info!(event = Event::Sandbox, sandbox = sandbox.summary(); "{sandbox}");
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
+    let report = async {
+        if let Some(program) = &program {
+            notify::status(&hall.status());
+            program.settled().await;
+        }
+        let status = hall.status();
+        notify::ready(&status);
+        if let Err(failure) = daemon.map_or(Ok(()), Daemon::ready) {
+            // Who started it has left, so nobody wants it.
+            return log::error!("{failure}");
+        }
+        hall.report(status).await;
+    };
     let mut upkeep = pin!(async {
         tokio::select! {
-            () = hall.report(status) => {}
+            () = report => {}
             () = hall.context.guide.keep() => {}
             () = control::keep(hall.clone(), control) => {}
             () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
@@ -216,46 +260,72 @@ async fn serve(
             doorkeepers.spawn(hall.clone().keep(listener.clone(), beat));
         }
         let why = tokio::select! {
-            () = &mut time_is_up => Some("--timeout"),
-            () = idle(timeouts.1, counts.clone()) => Some("--idle-timeout"),
-            () = begun(once, counts.clone()) => Some("--run-once"),
-            () = empty(only_one, counts.clone()) => Some("--inetd"),
-            () = hall.linger(false), if only_one => None,
-            () = signals.next() => None,
-            () = &mut upkeep => None,
+            () = &mut time_is_up => Why::Option("--timeout"),
+            () = idle(timeouts.1, counts.clone()) => Why::Option(IDLE),
+            () = begun(once, counts.clone()) => Why::Option("--run-once"),
+            () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
+            status = ended(program.as_ref()) => Why::Program(status),
+            () = hall.linger(false), if only_one => Why::Told,
+            () = signals.next() => Why::Told,
+            () = &mut upkeep => Why::Told,
         };
         // First nobody new, then the farewell: who comes now finds the next server, or none.
         doorkeepers.shutdown().await;
         // Whoever came in the moment of an idle exit is served as if it had not been.
-        if why != Some("--idle-timeout") || counts.borrow().connections == 0 {
+        if !matches!(why, Why::Option(IDLE)) || counts.borrow().connections == 0 {
             break why;
         }
     };
     drop(listeners);
-    if let Some(option) = why {
-        hall.census.close();
-        log::info!(event = Event::Ending, option; "ending by {option}");
-        tokio::select! {
-            _ = counts.wait_for(|counts| counts.sessions == 0) => {}
-            () = signals.next() => {}
-            () = &mut upkeep => {}
-            () = hall.linger(false) => {}
+    let mut status = 0;
+    match why {
+        Why::Option(option) => {
+            hall.census.close();
+            log::info!(event = Event::Ending, option; "ending by {option}");
+            tokio::select! {
+                _ = counts.wait_for(|counts| counts.sessions == 0) => {}
+                () = signals.next() => {}
+                () = &mut upkeep => {}
+                () = hall.linger(false) => {}
+            }
         }
+        // Who ends a service tells all of its processes in the same moment: then it is no failure
+        // that the program ended by that.
+        Why::Program(ended) => {
+            let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
+            status = if told { 0 } else { ended };
+        }
+        Why::Told => {}
     }
     notify::stopping("closing sessions");
     drainer.tell();
-    tokio::select! {
+    let kept = tokio::select! {
         left = timeout(limits::DRAIN_TIME, counts.wait_for(|counts| counts.connections == 0)) => {
             if left.is_err() {
                 let left = hall.census.watch().borrow().connections;
                 log::warn!("ending with {left} connections left");
             }
+            kept
         }
-        () = signals.next() => log::warn!("told twice: ending at once"),
-        () = hall.linger(true) => {}
+        () = signals.next() => {
+            log::warn!("told twice: ending at once");
+            // Its supervisor ends it without us.
+            None
+        }
+        () = hall.linger(true) => None,
+    };
+    if let Some(kept) = kept {
+        tokio::select! {
+            () = kept.stop() => {}
+            () = signals.next() => log::warn!("told again: ending at once"),
+            () = hall.linger(true) => {}
+        }
     }
     tokio::join!(door.stop(), guide.stop());
-    Ok(())
+    if let Some(recorder) = &hall.context.recorder {
+        recorder.finish().await;
+    }
+    Ok(status)
 }
 
 fn context(
@@ -263,6 +333,7 @@ fn context(
     material: Material,
     drain: Drain,
     census: Arc<Census>,
+    program: Option<Program>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
     let monitor = Monitor::new(census, tls.clone());
@@ -276,6 +347,7 @@ fn context(
             health_path: service.health_path,
             metrics_path: service.metrics_path,
             subprotocols: service.subprotocols,
+            legacy_protocols: service.legacy_protocols,
         },
         proxies: Proxies::new(service.proxies),
         turned_away: TurnedAway::new(monitor.meters.clone()),
@@ -287,6 +359,7 @@ fn context(
             None => Guide::to(demo::start_target()?),
         },
         target_tls: material.target_tls,
+        program,
         ssl_target: service.ssl_target,
         walls: material.walls,
         announce: service.proxy_protocol,
@@ -294,13 +367,14 @@ fn context(
             heartbeat: service.heartbeat,
             traffic: service.traffic,
         },
+        recorder: material.record.map(Recorder::start).transpose()?,
         drain,
     })
 }
 
-/// How many connections to admit. The limit on open files has a word in it: a session takes two,
-/// and the demo's target is in this process as well.
-fn affordable(asked: Option<u32>, demo: bool) -> u32 {
+/// How many connections to admit, where a session takes so many open files `each`: the limit on
+/// those has a word in it.
+fn affordable(asked: Option<u32>, each: u64) -> u32 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let mut limit = getrlimit(Resource::Nofile);
@@ -314,7 +388,6 @@ fn affordable(asked: Option<u32>, demo: bool) -> u32 {
     }
     let files = limit.current.unwrap_or(u64::MAX);
     let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
-    let each = if demo { 3 } else { 2 };
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {

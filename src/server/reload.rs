@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::limits;
-use crate::log::Event;
+use crate::log::{Event, reopen as reopen_log};
 use crate::session::Context;
 use crate::systemd::{credentials, notify};
 use crate::tls::Tls;
@@ -36,6 +36,11 @@ pub(super) async fn keep(
             _ = hangup.recv() => true,
             _ = look.tick() => false,
         };
+        if told {
+            if let Err(fault) = reopen_log() {
+                log::error!("{fault}");
+            }
+        }
         let now = stamp_of(&context).await;
         if !told {
             if now == known {

@@ -80,7 +80,7 @@ pub async fn refuse(mut socket: Socket, speaks_tls: bool) -> io::Result<()> {
     };
     let answer = match first.map(sniff) {
         Some(Speaks::Tls) => ALERT,
-        Some(Speaks::Plain) | None => ANSWER,
+        Some(Speaks::Plain | Speaks::Policy) | None => ANSWER,
     };
     socket.write_all(answer).await?;
     socket.shutdown().await?;

@@ -16,6 +16,15 @@ pub struct Inherited {
     pub name: String,
 }
 
+impl Inherited {
+    /// The TCP port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let address = SockRef::from(&self.socket).local_addr().ok()?;
+        address.as_socket().map(|address| address.port())
+    }
+}
+
 /// Takes every listening socket that was passed. Call it before there are threads: it clears the
 /// variables, so that a child does not take them for its own.
 ///

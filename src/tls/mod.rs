@@ -124,7 +124,7 @@ impl Tls {
             .ok()?
             .ok()??;
         match sniff(first) {
-            Speaks::Plain => Some(Stream::Plain(socket)),
+            Speaks::Plain | Speaks::Policy => Some(Stream::Plain(socket)),
             Speaks::Tls => match self.shake_hands(socket).await {
                 Ok(stream) => Some(stream),
                 Err(error) => {

@@ -22,12 +22,18 @@ pub const ABNORMAL: u16 = 1006;
 impl Close {
     /// The connection ended without a close frame.
     pub const NONE: Self = Self::new(ABNORMAL, "");
+    /// An empty close frame.
+    pub const NO_STATUS: Self = Self::new(NO_STATUS, "");
     /// The target ended its stream and all of it was delivered.
     pub const TARGET_CLOSED: Self = Self::new(1000, "Target closed");
     /// We are going away.
     pub const SHUTDOWN: Self = Self::new(1001, "Server shutting down");
     /// No address of the target answered.
     pub const CONNECT_FAILED: Self = Self::new(1011, "Failed to connect to downstream server");
+    /// The wrapped program does not listen yet.
+    pub const NOT_READY: Self = Self::new(1011, "The program is not ready yet: try again");
+    /// The wrapped program has ended.
+    pub const PROGRAM_OVER: Self = Self::new(1011, "The program has ended");
     /// The connection to the target broke before its end of file.
     pub const TARGET_LOST: Self = Self::new(1011, "Target connection lost");
     /// The target may not be reached.
@@ -53,10 +59,7 @@ impl Close {
     pub fn parse(payload: &[u8]) -> Result<Self, Violation> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
             return match payload {
-                [] => Ok(Self {
-                    code: NO_STATUS,
-                    reason: Cow::Borrowed(""),
-                }),
+                [] => Ok(Self::NO_STATUS),
                 _ => Err(Violation::CloseCode),
             };
         };
@@ -87,7 +90,7 @@ impl Close {
     }
 }
 
-/// What a client did against RFC 6455. The text goes to it as the close reason.
+/// What a client did against RFC 6455, or what it agreed on. The text goes to it as the close reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's text says it")]
 pub enum Violation {
@@ -109,6 +112,10 @@ pub enum Violation {
     CloseCode,
     #[error("Protocol error: Invalid UTF-8 in close")]
     CloseReason,
+    #[error("Protocol error: Unknown frame type 0x{0:02x}")]
+    FrameType(u8),
+    #[error("Protocol error: Invalid base64")]
+    Base64,
     #[error("Unsupported: Text frames are not supported")]
     Text,
     #[error("Unsupported: Fragmented {0}")]
@@ -119,9 +126,11 @@ impl From<Violation> for Close {
     fn from(violation: Violation) -> Self {
         let code = match violation {
             Violation::Text | Violation::Fragmented(_) => 1003,
+            Violation::Base64 => 1007,
             Violation::Unmasked
             | Violation::ReservedBits
             | Violation::Opcode(_)
+            | Violation::FrameType(_)
             | Violation::Length
             | Violation::ControlTooLong
             | Violation::Continuation

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::base64;
 use super::close::{Close, Violation};
 use super::frame::{self, Header, Opcode};
 use super::mask::unmask;
@@ -25,19 +26,25 @@ pub struct Decoder {
     control_payload: Vec<u8>,
     /// A message is open: only a continuation or a control frame may begin.
     in_message: bool,
+    /// Messages are base64, in text frames or in binary ones.
+    text: Option<base64::Decoder>,
+    /// Whether somebody wants to know where messages end.
+    marking: bool,
 }
 
 /// What one piece of the stream held.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// Where in the piece the payload now stands, unmasked and without gaps.
     pub payload: Range<usize>,
+    /// Where in the payload messages end, if [`Decoder::mark_messages`] was called.
+    pub ends: Vec<usize>,
     /// Set when the stream ended here; what follows in the piece is not looked at.
     pub end: Option<End>,
 }
 
 /// How a client's stream of frames ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// The client closed.
     Close(Close),
@@ -46,18 +53,32 @@ pub enum End {
 }
 
 impl Decoder {
+    /// Of a client whose messages are base64.
+    #[must_use]
+    pub fn of_base64() -> Self {
+        Self {
+            text: Some(base64::Decoder::default()),
+            ..Self::default()
+        }
+    }
+
     /// Decodes `piece` in place. Answers to pings are appended to `replies` as whole frames.
     pub fn decode(&mut self, piece: &mut [u8], replies: &mut Vec<u8>) -> Decoded {
-        let mut payload = 0..0;
+        let mut decoded = Decoded::default();
         let mut at = 0;
-        let end = loop {
-            match self.step(piece, &mut at, &mut payload, replies) {
+        decoded.end = loop {
+            match self.step(piece, &mut at, &mut decoded, replies) {
                 Ok(true) => {}
                 Ok(false) => break None,
                 Err(end) => break Some(end),
             }
         };
-        Decoded { payload, end }
+        decoded
+    }
+
+    /// Tells from now on where messages end, for a recording.
+    pub fn mark_messages(&mut self) {
+        self.marking = true;
     }
 
     /// Whether the stream stands between two frames.
@@ -71,11 +92,12 @@ impl Decoder {
         &mut self,
         piece: &mut [u8],
         at: &mut usize,
-        payload: &mut Range<usize>,
+        decoded: &mut Decoded,
         replies: &mut Vec<u8>,
     ) -> Result<bool, End> {
+        let payload = &mut decoded.payload;
         if self.remaining == 0 {
-            if self.head_len == 0 && !self.in_message {
+            if self.head_len == 0 && !self.in_message && !self.marking && self.text.is_none() {
                 small::take(piece, at, payload);
             }
             let Some(header) = self
@@ -100,11 +122,25 @@ impl Decoder {
                     self.finish_control(opcode, replies)?;
                 }
             }
-            // The first run stays where it is; later ones close up to it.
-            None if payload.start == payload.end => *payload = run,
             None => {
-                piece.copy_within(run, payload.end);
-                payload.end += here;
+                let (here, result) = match &mut self.text {
+                    None => (here, Ok(())),
+                    Some(text) => text.decode(&mut piece[run.clone()]),
+                };
+                if payload.start == payload.end {
+                    // The first run stays where it is; later ones close up to it.
+                    *payload = run.start..run.start + here;
+                } else {
+                    piece.copy_within(run.start..run.start + here, payload.end);
+                    payload.end += here;
+                }
+                result.map_err(End::Violation)?;
+                if self.remaining == 0 && !self.in_message {
+                    self.finish_message().map_err(End::Violation)?;
+                    if self.marking {
+                        decoded.ends.push(payload.len());
+                    }
+                }
             }
         }
         Ok(*at < piece.len())
@@ -135,10 +171,10 @@ impl Decoder {
     fn begin(&mut self, header: Header) -> Result<(), Violation> {
         self.control = None;
         match header.opcode {
-            Opcode::Text => return Err(Violation::Text),
-            Opcode::Binary if self.in_message => return Err(Violation::NewFrame),
+            Opcode::Text if self.text.is_none() => return Err(Violation::Text),
+            Opcode::Text | Opcode::Binary if self.in_message => return Err(Violation::NewFrame),
             Opcode::Continuation if !self.in_message => return Err(Violation::Continuation),
-            Opcode::Binary | Opcode::Continuation => self.in_message = !header.fin,
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => self.in_message = !header.fin,
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
                 self.control = Some(header.opcode);
                 self.control_payload.clear();
@@ -147,6 +183,10 @@ impl Decoder {
         self.remaining = header.length;
         self.mask = header.mask;
         Ok(())
+    }
+
+    fn finish_message(&mut self) -> Result<(), Violation> {
+        self.text.as_mut().map_or(Ok(()), base64::Decoder::finish)
     }
 
     fn finish_control(&mut self, opcode: Opcode, replies: &mut Vec<u8>) -> Result<(), End> {
@@ -166,135 +206,4 @@ impl Decoder {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::{Close, Decoded, Decoder, End, Opcode, Violation, frame, unmask};
-
-    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-    /// A client's frame: first byte as given, masked, the length in its shortest form.
-    fn client(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        frame::append(&mut out, Opcode::Binary, payload);
-        out[0] = first;
-        out[1] |= 0x80;
-        let header = out.len() - payload.len();
-        unmask(&mut out[header..], MASK);
-        out.splice(header..header, MASK);
-        out
-    }
-
-    /// Everything a stream gives when it arrives in the given pieces.
-    fn decoded(stream: &[u8], cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<End>) {
-        let (mut data, mut replies) = (Vec::new(), Vec::new());
-        let mut decoder = Decoder::default();
-        let mut bounds: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
-        bounds.extend([0, stream.len()]);
-        bounds.sort_unstable();
-        for pair in bounds.windows(2) {
-            let mut piece = stream[pair[0]..pair[1]].to_vec();
-            let Decoded { payload, end } = decoder.decode(&mut piece, &mut replies);
-            data.extend_from_slice(&piece[payload]);
-            if end.is_some() {
-                return (data, replies, end);
-            }
-        }
-        (data, replies, None)
-    }
-
-    #[test]
-    fn fragments_with_a_ping_between_at_every_split() {
-        let mut stream = client(0x02, b"frag");
-        stream.extend(client(0x89, b"are you there"));
-        stream.extend(client(0x00, b""));
-        stream.extend(client(0x80, b"ments"));
-        stream.extend(client(0x8a, b"unasked"));
-        stream.extend(client(0x82, &[7; 300]));
-        stream.extend(client(0x88, b"\x03\xe8bye"));
-        stream.extend(client(0x82, b"after the end"));
-        let mut expected = b"fragments".to_vec();
-        expected.extend([7; 300]);
-        let close = Close {
-            code: 1000,
-            reason: "bye".into(),
-        };
-        let mut pong = Vec::new();
-        frame::append(&mut pong, Opcode::Pong, b"are you there");
-        for cut in 0..=stream.len() {
-            let got = decoded(&stream, &[cut]);
-            assert_eq!(
-                got,
-                (
-                    expected.clone(),
-                    pong.clone(),
-                    Some(End::Close(close.clone()))
-                )
-            );
-        }
-        let each: Vec<usize> = (0..stream.len()).collect();
-        assert_eq!(
-            decoded(&stream, &each),
-            (expected, pong, Some(End::Close(close)))
-        );
-    }
-
-    #[test]
-    fn what_breaks_a_message() {
-        for (frames, fault) in [
-            (vec![client(0x80, b"x")], Violation::Continuation),
-            (
-                vec![client(0x02, b""), client(0x82, b"x")],
-                Violation::NewFrame,
-            ),
-            (
-                vec![client(0x02, b"x"), client(0x80, b"y"), client(0x80, b"z")],
-                Violation::Continuation,
-            ),
-            (vec![client(0x81, b"text")], Violation::Text),
-            (vec![client(0x88, b"\x03")], Violation::CloseCode),
-            (vec![client(0x88, b"\x03\xe8\xff")], Violation::CloseReason),
-        ] {
-            let (_, _, end) = decoded(&frames.concat(), &[]);
-            assert_eq!(end, Some(End::Violation(fault)));
-        }
-    }
-
-    #[test]
-    fn what_came_before_a_fault_is_delivered() {
-        let mut stream = client(0x82, b"kept");
-        stream.extend([0xff, 0xff]);
-        let (data, _, end) = decoded(&stream, &[]);
-        assert_eq!(data, b"kept");
-        assert_eq!(end, Some(End::Violation(Violation::ReservedBits)));
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_gives_the_same_bytes(
-            frames in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..200)), 0..12),
-            cuts in prop::collection::vec(0usize..4000, 0..20),
-        ) {
-            let (mut stream, mut expected, mut pongs) = (Vec::new(), Vec::new(), Vec::new());
-            for (ping, payload) in &frames {
-                if *ping {
-                    let payload = &payload[..payload.len().min(125)];
-                    stream.extend(client(0x89, payload));
-                    frame::append(&mut pongs, Opcode::Pong, payload);
-                } else {
-                    stream.extend(client(0x82, payload));
-                    expected.extend_from_slice(payload);
-                }
-            }
-            prop_assert_eq!(decoded(&stream, &cuts), (expected, pongs, None));
-        }
-
-        #[test]
-        fn noise_never_panics_and_gives_the_same_at_any_split(
-            noise in prop::collection::vec(any::<u8>(), 0..200),
-            cuts in prop::collection::vec(0usize..200, 0..8),
-        ) {
-            prop_assert_eq!(decoded(&noise, &cuts), decoded(&noise, &[]));
-        }
-    }
-}
+mod tests;

@@ -8,12 +8,17 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hyper::http;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 
+use super::framing::Framing;
+use super::legacy::{self, handshake::Challenge};
 use crate::refusal::Refusal;
 
 /// The versions that share RFC 6455's framing: drafts 07 and 08 to 12, and the RFC itself.
 const VERSIONS: [&str; 3] = ["13", "8", "7"];
 
-fn bad(text: &'static str) -> Refusal {
+/// The subprotocol of websockify until 0.8 for clients that have text only.
+pub(super) const BASE64: &str = "base64";
+
+pub(super) fn bad(text: &'static str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, text)
 }
 
@@ -24,12 +29,34 @@ pub fn is_asked_for<B>(request: &Request<B>) -> bool {
         && items(request.headers(), &UPGRADE).any(|item| item.eq_ignore_ascii_case("websocket"))
 }
 
-/// Judges a request for a WebSocket and makes the 101 answer. `extra` are the subprotocols beside
-/// `binary` that may be chosen, in the order of our preference.
+/// What a request for a WebSocket comes to.
+#[derive(Debug)]
+pub struct Agreed {
+    /// The 101 answer.
+    pub answer: Response<()>,
+    /// What comes behind it.
+    pub framing: Framing,
+    /// What the client asks before that, if its draft does so.
+    pub challenge: Option<Challenge>,
+}
+
+/// What we would speak.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'t> {
+    /// The subprotocols beside `binary` that may be chosen, in the order of our preference; behind
+    /// them comes `base64`.
+    pub subprotocols: &'t [String],
+    /// See [`crate::cli::Options::legacy_protocols`].
+    pub legacy: bool,
+    /// Whether there is TLS in between.
+    pub secure: bool,
+}
+
+/// Judges a request for a WebSocket and makes the 101 answer.
 ///
 /// # Errors
 /// A request that RFC 6455 forbids, or that offers subprotocols of which we speak none.
-pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>, Refusal> {
+pub fn answer<B>(request: &Request<B>, terms: Terms<'_>) -> Result<Agreed, Refusal> {
     let headers = request.headers();
     if request.version() < Version::HTTP_11 {
         return Err(bad("WebSocket needs HTTP/1.1"));
@@ -38,6 +65,9 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>,
         return Err(bad("Missing Connection: Upgrade header"));
     }
     let Some(version) = headers.get(SEC_WEBSOCKET_VERSION) else {
+        if terms.legacy && !headers.contains_key(SEC_WEBSOCKET_KEY) {
+            return legacy::handshake::answer(request, terms.secure);
+        }
         return Err(bad("Missing Sec-WebSocket-Version header"));
     };
     if !VERSIONS.iter().any(|known| version == known) {
@@ -48,12 +78,20 @@ pub fn answer<B>(request: &Request<B>, extra: &[String]) -> Result<Response<()>,
     let Some(key) = headers.get(SEC_WEBSOCKET_KEY) else {
         return Err(bad("Missing Sec-WebSocket-Key header"));
     };
-    let chosen = choose_subprotocol(headers, extra)?;
-    let mut response = tungstenite_answer(key)?;
+    let chosen = choose_subprotocol(headers, terms.subprotocols)?;
+    let mut answer = tungstenite_answer(key)?;
+    let mut framing = Framing::Binary;
     if let Some(name) = chosen {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+        if name == BASE64 {
+            framing = Framing::Base64;
+        }
+        answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
-    Ok(response)
+    Ok(Agreed {
+        answer,
+        framing,
+        challenge: None,
+    })
 }
 
 /// tungstenite checks the key and computes `Sec-WebSocket-Accept`. It knows version 13 alone and
@@ -79,7 +117,8 @@ fn choose_subprotocol(
     }
     let ours = ["binary"]
         .into_iter()
-        .chain(extra.iter().map(String::as_str));
+        .chain(extra.iter().map(String::as_str))
+        .chain([BASE64]);
     for name in ours {
         if offered.contains(&name) {
             return Ok(HeaderValue::from_str(name).ok());
@@ -89,7 +128,10 @@ fn choose_subprotocol(
 }
 
 /// The items of a comma-separated header, over all of its lines, trimmed, empty ones left out.
-fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+pub(super) fn items<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'h str> + use<'h> {
     headers
         .get_all(name)
         .into_iter()
@@ -101,7 +143,9 @@ fn items<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use super::{Method, Request, StatusCode, Version, answer, is_asked_for};
+    use super::{
+        Agreed, Framing, Method, Refusal, Request, StatusCode, Terms, Version, is_asked_for,
+    };
 
     /// The request of RFC 6455, 1.3, changed as a test wants it.
     fn request(change: &[(&'static str, &'static str)]) -> Request<()> {
@@ -123,13 +167,22 @@ mod tests {
         request
     }
 
+    fn answer<B>(request: &Request<B>, subprotocols: &[String]) -> Result<Agreed, Refusal> {
+        let terms = Terms {
+            subprotocols,
+            legacy: false,
+            secure: false,
+        };
+        super::answer(request, terms)
+    }
+
     fn status(change: &[(&'static str, &'static str)]) -> StatusCode {
-        answer(&request(change), &[]).map_or_else(|refusal| refusal.status, |it| it.status())
+        answer(&request(change), &[]).map_or_else(|refusal| refusal.status, |it| it.answer.status())
     }
 
     #[test]
     fn the_sample_of_the_rfc() {
-        let response = answer(&request(&[]), &[]).unwrap();
+        let response = answer(&request(&[]), &[]).unwrap().answer;
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(
             response.headers()["sec-websocket-accept"],
@@ -179,11 +232,17 @@ mod tests {
             ("Binary", None),
             ("binary2", None),
             ("chat", None),
+            ("base64", Some("base64")),
+            ("base64, sip", Some("sip")),
         ] {
-            let got = answer(&request(&[("sec-websocket-protocol", offered)]), &extra);
-            let got = got
-                .ok()
-                .map(|it| it.headers()["sec-websocket-protocol"].clone());
+            let got = answer(&request(&[("sec-websocket-protocol", offered)]), &extra).ok();
+            let text = chosen == Some("base64");
+            assert!(
+                got.as_ref()
+                    .is_none_or(|it| (it.framing == Framing::Base64) == text),
+                "{offered}"
+            );
+            let got = got.map(|it| it.answer.headers()["sec-websocket-protocol"].clone());
             assert_eq!(
                 got.as_ref().map(|it| it.to_str().unwrap()),
                 chosen,

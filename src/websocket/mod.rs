@@ -2,12 +2,16 @@
 //!
 //! [`handshake`] judges a request, [`frame`] reads and writes one frame header, [`mask`] removes
 //! the client's mask, [`decoder`] turns whatever arrived into payload and events (by the short way
-//! of `small` where it can), [`close`] is why
-//! a session ends.
+//! of `small` where it can), [`framing`] is what stands in the frames that we send, [`close`] is why
+//! a session ends. [`legacy`] is what came before, and [`reader`] reads either.
 
+mod base64;
 pub mod close;
 pub mod decoder;
 pub mod frame;
+pub mod framing;
 pub mod handshake;
+pub mod legacy;
 pub mod mask;
+pub mod reader;
 mod small;

@@ -104,21 +104,12 @@ impl Bridge {
 
     /// Like [`Bridge::start`], by way of another program that ends in becoming it.
     pub(crate) fn start_under(wrapper: &[&str], args: &[&str]) -> Self {
-        Self::start_with(args, |command| {
-            let inner = std::mem::replace(command, Command::new(wrapper[0]));
-            command
-                .args(&wrapper[1..])
-                .arg(inner.get_program())
-                .args(inner.get_args())
-                .stdin(Stdio::null());
-            for (name, value) in inner.get_envs() {
-                match value {
-                    Some(value) => command.env(name, value),
-                    None => command.env_remove(name),
-                };
-            }
-            command
-        })
+        Self::start_with(args, |command| under(wrapper, command))
+    }
+
+    /// Like [`Bridge::spawn`], by way of another program that ends in becoming it.
+    pub(crate) fn spawn_under(wrapper: &[&str], args: &[&str]) -> Self {
+        Self::spawn_with(args, |command| under(wrapper, command))
     }
 
     /// Starts a bridge that is not expected to become ready, such as one with wrong options.
@@ -126,7 +117,11 @@ impl Bridge {
         Self::spawn_with(args, |command| command)
     }
 
-    fn spawn_with(args: &[&str], prepare: impl Fn(&mut Command) -> &mut Command) -> Self {
+    /// Like [`Bridge::spawn`], for a command that `prepare` has given more than arguments.
+    pub(crate) fn spawn_with(
+        args: &[&str],
+        prepare: impl Fn(&mut Command) -> &mut Command,
+    ) -> Self {
         let program = Program::under_test();
         let port = free_port();
         let args = args
@@ -160,6 +155,27 @@ impl Deref for Bridge {
     fn deref(&self) -> &Process {
         &self.process
     }
+}
+
+/// Makes `command` one that runs by way of another program, which ends in becoming it; of none,
+/// where there is no `wrapper`.
+pub(crate) fn under<'c>(wrapper: &[&str], command: &'c mut Command) -> &'c mut Command {
+    let [program, words @ ..] = wrapper else {
+        return command;
+    };
+    let inner = std::mem::replace(command, Command::new(program));
+    command
+        .args(words)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .stdin(Stdio::null());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
 }
 
 /// A port that nobody listens on, each time another. It is below those that the kernel gives out by

@@ -126,6 +126,9 @@ fn sessions_are_ended_by_number_by_token_and_by_target() {
     let id = sessions[0]["id"].to_string();
     assert_eq!(kill(&["--id", &id]), 1);
     assert_eq!(one.close(), ENDED);
+    let us = format!("client=unix:uid={}", rustix::process::geteuid().as_raw());
+    let told = |line: &str| line.contains(&us) && line.ends_with("ended 1 sessions");
+    rig.bridge.wait_for_line(told);
     assert_eq!(kill(&["--id", "999"]), 0);
     assert_eq!(kill(&["--token", SECRET1]), 1);
     assert_eq!(two.close(), ENDED);

@@ -295,9 +295,9 @@ fn lines_carry_their_priority_where_the_journal_reads_them() {
             .map(|line| line.split(' ').next().unwrap())
             .collect();
         let expected = [
-            "<6>sandbox",
             "<6>listening",
             "<6>bridging",
+            "<6>sandbox",
             "<4>cannot",
             "<6>session",
         ];

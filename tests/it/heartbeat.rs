@@ -49,13 +49,14 @@ fn a_client_whose_answers_wait_behind_a_stalled_target_stays() {
         let _ = go.lock().unwrap().recv();
         backend::echo_on(stream);
     });
-    let bridge = bridge(&target.to_string());
-    let mut client = Ws::open(bridge.addr());
     // More than the sockets on the way can hold: the bridge stops reading this client.
     let data = vec![7; 16 << 20];
+    // Before it connects: on a busy machine this takes longer than a heartbeat.
+    let frame = Frame::binary(data.clone()).encode();
+    let bridge = bridge(&target.to_string());
+    let mut client = Ws::open(bridge.addr());
     std::thread::scope(|scope| {
         let stream = client.wire.stream().try_clone().unwrap();
-        let frame = Frame::binary(data.clone()).encode();
         scope.spawn(move || std::io::Write::write_all(&mut &stream, &frame).unwrap());
         for _ in 0..4 {
             assert_eq!(client.recv().unwrap().opcode, PING);

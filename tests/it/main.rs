@@ -20,6 +20,7 @@ mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod control; // websockify ctl, and counts for monitoring
+mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
@@ -28,12 +29,16 @@ mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
 mod inherited; // sockets from systemd and inetd
 mod last_bytes; // nothing is lost at an end, and little is held before it
+mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
+mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
 mod real; // browsers, noVNC and other programs, unmodified
+mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
+mod wrap; // a program behind the bridge, and what is preloaded into it

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::machine::{apart, skip};
 
 pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_websockify");
 
@@ -57,6 +58,11 @@ fn the_desktop_of_xvnc_in_todays_novnc_in_chromium() {
 }
 
 #[test]
+fn a_recording_in_novncs_own_playback_in_chromium() {
+    succeeds(node("browser/playback.mjs").args(["--bridge", OURS]));
+}
+
+#[test]
 fn novnc_proxy_finds_and_runs_us() {
     succeeds(node("browser/novnc_proxy.mjs").args(["--bridge", OURS]));
 }
@@ -64,6 +70,27 @@ fn novnc_proxy_finds_and_runs_us() {
 #[test]
 fn the_demo_in_chromium() {
     succeeds(node("browser/demo.mjs").args(["--bridge", OURS]));
+}
+
+#[test]
+fn websock_and_the_telnet_protocol_in_node() {
+    let mut command = Command::new("node");
+    let tests = ["telnet", "websock"].map(|name| script(&format!("browser/unit/{name}.test.mjs")));
+    succeeds(command.arg("--test").args(tests));
+}
+
+#[test]
+fn the_telnet_page_in_chromium() {
+    succeeds(node("browser/telnet.mjs").args(["--bridge", OURS]));
+}
+
+#[test]
+fn a_log_in_by_the_telnet_page_in_chromium() {
+    let name = "real::a_log_in_by_the_telnet_page_in_chromium";
+    if !rustix::process::geteuid().is_root() || apart("--mount", name).is_none() {
+        return skip(name, "only root may have other users here");
+    }
+    succeeds(node("browser/telnet.mjs").args(["--bridge", OURS, "--login"]));
 }
 
 #[test]

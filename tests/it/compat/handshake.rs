@@ -182,7 +182,7 @@ fn subprotocols() {
             "chat\r\nSec-WebSocket-Protocol: binary",
             differs("subprotocol-lines", refused, binary),
         ),
-        ("base64", refused),
+        ("base64", differs("base64", refused, (101, Some("base64")))),
         ("chat, mqtt", refused),
         ("Binary", refused),
         ("binaryish", refused),

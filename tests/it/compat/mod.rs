@@ -9,17 +9,21 @@ use std::path::Path;
 use crate::bridge::Program;
 
 mod auth; // --auth-plugin
+mod background; // --daemon, --log-file, --syslog
 mod cli; // options, their order and spelling, exit statuses
 mod closing; // who says goodbye, in which words, and what still arrives
 pub(crate) mod flow; // slow and stalled peers
 mod frames; // every kind of frame, right and wrong
 mod handshake; // the upgrade
 mod http; // --web, and answers without it
+mod legacy; // --legacy-protocols
 mod listen; // where the bridge listens and what it connects to
+mod record; // --record
 mod sessions; // --run-once, --timeout, --heartbeat, --traffic
 mod tls; // certificates, versions, and TLS to the target
 mod token_sources; // --token-plugin, by a network or a signature
 mod tokens; // --token-plugin, by files
+mod wrap; // -- COMMAND
 
 const TABLE: &str = include_str!("../../../docs/COMPAT.md");
 

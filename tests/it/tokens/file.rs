@@ -1,6 +1,7 @@
 //! `TokenFile` and `TokenFileName`: lines, files and directories, and their changes.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -35,32 +36,32 @@ fn each_token_has_its_target_and_no_other_is_told_anything() {
         assert_eq!(response.status, status, "{target}");
         assert!(body.contains(word) && !body.contains("secret"), "{body}");
     }
-    let log = bridge.stderr();
+    let log = bridge.wait_until("record of both unknown tokens", |seen| {
+        let records = seen
+            .stderr
+            .matches("plugin=TokenFile reason=\"unknown token\"\n");
+        (records.count() == 2).then(|| seen.stderr.clone())
+    });
     assert!(log.contains(&format!("{}:2: ", tokens.display())), "{log}");
     assert!(log.contains("bridging to targets by TokenFile"), "{log}");
-    assert!(
-        log.contains("plugin=TokenFile reason=\"unknown token\""),
-        "{log}"
-    );
     assert!(
         !log.contains("secret") && !log.contains("nonsense"),
         "{log}"
     );
 }
 
-/// How many tokens the bridge has read, the next time it does.
-fn read_again(bridge: &Bridge, change: impl FnOnce()) -> String {
-    let is_count = |line: &str| line.contains(" tokens in ");
-    let before = bridge
-        .stderr()
-        .lines()
-        .filter(|line| is_count(line))
-        .count();
+/// Changes files and returns when the bridge has read `count` tokens, which it never had before.
+fn until(bridge: &Bridge, count: usize, change: impl FnOnce()) {
+    let counted = format!("{count} tokens in ");
+    assert!(!bridge.stderr().contains(&counted));
     change();
-    bridge.wait_until("count of tokens", |seen| {
-        let mut counts = seen.stderr.lines().filter(|line| is_count(line));
-        counts.nth(before).map(str::to_owned)
-    })
+    bridge.wait_for_line(|line| line.starts_with(&counted));
+}
+
+/// A file of so many tokens, of which this one leads to `target`.
+fn lines(count: usize, token: &str, target: SocketAddr) -> String {
+    let others: String = (1..count).map(|n| format!("other{n}: h:1\n")).collect();
+    format!("{others}{token}: {target}\n")
 }
 
 fn status(bridge: &Bridge, token: &str) -> u16 {
@@ -76,32 +77,32 @@ fn a_changed_file_counts_at_once_whichever_way_it_was_changed() {
     fs::create_dir(at("old")).unwrap();
     fs::create_dir(at("new")).unwrap();
     fs::write(at("old/tokens"), format!("a: {echo}\n")).unwrap();
-    fs::write(at("new/tokens"), format!("d: {echo}\n")).unwrap();
+    fs::write(at("new/tokens"), lines(4, "d", echo)).unwrap();
     symlink("old", at("now")).unwrap();
     let bridge = bridge("TokenFile", &at("now/tokens"), &[]);
     drop(opened(&bridge, "/?token=a"));
     // Written in place.
-    read_again(&bridge, || {
-        fs::write(at("old/tokens"), format!("b: {echo}\n")).unwrap();
+    until(&bridge, 2, || {
+        fs::write(at("old/tokens"), lines(2, "b", echo)).unwrap();
     });
     drop(opened(&bridge, "/?token=b"));
     assert_eq!(status(&bridge, "a"), 404);
     // Renamed over.
-    read_again(&bridge, || {
-        replace(&at("old/tokens"), &format!("c: {echo}\n"));
+    until(&bridge, 3, || {
+        replace(&at("old/tokens"), &lines(3, "c", echo));
     });
     drop(opened(&bridge, "/?token=c"));
     assert_eq!(status(&bridge, "b"), 404);
     // A link on the way turned round, as a Kubernetes volume is.
-    read_again(&bridge, || {
+    until(&bridge, 4, || {
         symlink("new", at("now.tmp")).unwrap();
         fs::rename(at("now.tmp"), at("now")).unwrap();
     });
     drop(opened(&bridge, "/?token=d"));
     assert_eq!(status(&bridge, "c"), 404);
     // And what is changed at the new place.
-    read_again(&bridge, || {
-        replace(&at("new/tokens"), &format!("e: {echo}\n"));
+    until(&bridge, 5, || {
+        replace(&at("new/tokens"), &lines(5, "e", echo));
     });
     drop(opened(&bridge, "/?token=e"));
     assert_eq!(status(&bridge, "d"), 404);
@@ -109,9 +110,9 @@ fn a_changed_file_counts_at_once_whichever_way_it_was_changed() {
     fs::remove_file(at("now")).unwrap();
     bridge.wait_for_line(|line| line.contains("tokens stay as they were: "));
     drop(opened(&bridge, "/?token=e"));
-    read_again(&bridge, || {
+    until(&bridge, 6, || {
         fs::create_dir(at("now")).unwrap();
-        fs::write(at("now/tokens"), format!("f: {echo}\n")).unwrap();
+        fs::write(at("now/tokens"), lines(6, "f", echo)).unwrap();
     });
     drop(opened(&bridge, "/?token=f"));
 }
@@ -131,13 +132,13 @@ fn a_directory_of_files_and_what_comes_into_it() {
     // The later file has the last word.
     drop((opened(&bridge, "/?token=a"), opened(&bridge, "/?token=b")));
     assert_eq!(status(&bridge, "h"), 404);
-    read_again(&bridge, || {
-        fs::write(at("30-third"), format!("c: {echo}\nbroken\n")).unwrap();
+    until(&bridge, 4, || {
+        fs::write(at("30-third"), format!("c: {echo}\nbroken\ne: h:1\n")).unwrap();
     });
     drop(opened(&bridge, "/?token=c"));
     let line = format!("{}:2: ", at("30-third").display());
     bridge.wait_for_line(|it| it.contains(&line));
-    read_again(&bridge, || fs::remove_file(at("10-first")).unwrap());
+    until(&bridge, 3, || fs::remove_file(at("10-first")).unwrap());
     assert_eq!(status(&bridge, "a"), 404);
 }
 
@@ -159,7 +160,7 @@ fn a_file_for_each_token() {
     }
     assert_eq!(status(&bridge, &format!("../{}", beside.display())), 404);
     bridge.wait_for_line(|line| line.contains(&format!("{}:1: ", at("vm2").display())));
-    read_again(&bridge, || replace(&at("vm5"), &echo.to_string()));
+    until(&bridge, 2, || replace(&at("vm5"), &echo.to_string()));
     drop(opened(&bridge, "/?token=vm5"));
     fs::remove_file(folder.path().with_extension("vm4")).unwrap();
 }

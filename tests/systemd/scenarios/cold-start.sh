@@ -22,7 +22,7 @@ if [ -x "$python_root/bin/python" ] && [ "$RELEASE" = "$(. /etc/os-release && ec
     tar --create --dereference --hard-dereference --directory=/ --file=- \
         --exclude=__pycache__ --exclude='*/test' --ignore-failed-read \
         usr/bin/python3 usr/lib/python3.11 "${python_root#/}" \
-        $(ldd /usr/bin/python3 | grep -o '/[^ ]*libexpat[^ ]*\|/[^ ]*libz[^ ]*' | sed 's|^/||') 2>/dev/null |
+        $(ldd /usr/bin/python3 | grep -o '/[^ ]*libexpat[^ ]*\|/[^ ]*libz[^ ]*\|/[^ ]*libpython[^ ]*' | sed 's|^/||') 2>/dev/null |
         tar --extract --directory="$(path /)" --keep-old-files 2>/dev/null || true
     unit() { printf '%s\n' "${@:2}" >"$(path "/run/systemd/system/$1")"; }
     mkdir -p "$(path /run/systemd/system)"

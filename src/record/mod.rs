@@ -1,0 +1,201 @@
+//! `--record`: what was said in a session, in a file that noVNC's playback reads.
+//!
+//! A session hands copies over and never waits: one thread, [`writer`], owns all files. What waits
+//! for it is bounded, for each session and in all. Who goes over the bound, because the disk is
+//! slower than the session, loses the recording and nothing else. [`script`] is the format.
+
+mod script;
+mod writer;
+
+use std::fmt;
+use std::path::{self, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Instant;
+
+use rustix::fs::{Access, access};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::error::Failure;
+use crate::limits;
+use writer::{Job, Work};
+
+/// Where recordings go: `FILE.1`, `FILE.2` and so on.
+#[derive(Debug)]
+pub struct Destination(PathBuf);
+
+impl Destination {
+    /// Looks whether files can be made there.
+    ///
+    /// # Errors
+    /// One sentence that names the folder.
+    pub fn new(file: &path::Path) -> Result<Self, Failure> {
+        let cannot = |why| {
+            Failure::start(format!(
+                "--record: cannot write {}.1: {why}",
+                file.display()
+            ))
+        };
+        let file = path::absolute(file).map_err(|error| cannot(error.to_string()))?;
+        let folder = file.parent().unwrap_or(&file);
+        access(folder, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| cannot(std::io::Error::from(error).to_string()))?;
+        Ok(Self(file))
+    }
+}
+
+/// Records sessions.
+#[derive(Debug)]
+pub struct Recorder {
+    queue: mpsc::Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Recorder {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// The kernel has no thread for us.
+    pub fn start(to: Destination) -> Result<Self, Failure> {
+        let (queue, jobs) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let total = waiting.clone();
+        std::thread::Builder::new()
+            .name("record".to_owned())
+            .spawn(move || writer::run(&to.0, &jobs, &total))
+            .map_err(|error| Failure::start(format!("cannot start: {error}")))?;
+        Ok(Self { queue, waiting })
+    }
+
+    /// Begins to record a session of `client`; its time is counted from here.
+    pub fn begin(&self, client: &impl fmt::Display) -> Recording {
+        let recording = Recording {
+            session: Arc::new(Session {
+                client: client.to_string(),
+                file: OnceLock::new(),
+                waiting: AtomicUsize::new(0),
+                over: AtomicBool::new(false),
+            }),
+            queue: self.queue.clone(),
+            waiting: self.waiting.clone(),
+            began: Instant::now(),
+        };
+        if recording.has_room(0) {
+            recording.send(Work::Begin);
+        }
+        recording
+    }
+
+    /// Has all files ended in good order. Returns when they are, or after
+    /// [`limits::RECORD_END_TIME`].
+    pub async fn finish(&self) {
+        let (done, all) = oneshot::channel();
+        // A thread that is gone has nothing more to write.
+        let _ = self.queue.send(Job::Finish(done));
+        if timeout(limits::RECORD_END_TIME, all).await.is_err() {
+            log::warn!("recordings are not whole: the disk is too slow");
+        }
+    }
+}
+
+/// What a session and the writer know of each other.
+#[derive(Debug)]
+struct Session {
+    client: String,
+    /// Its file, once it is open.
+    file: OnceLock<PathBuf>,
+    /// Bytes of this session that wait for the writer.
+    waiting: AtomicUsize,
+    /// Nothing more is recorded.
+    over: AtomicBool,
+}
+
+impl Session {
+    /// Ends the recording before its session, which is told once.
+    fn give_up(&self, why: &impl fmt::Display) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            log::warn!("{self} ended early: {why}");
+        }
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "recording client={}", self.client)?;
+        match self.file.get() {
+            Some(file) => write!(f, " file={}", file.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The recording of one session, which ends with this value.
+#[derive(Debug)]
+pub struct Recording {
+    session: Arc<Session>,
+    queue: mpsc::Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    began: Instant,
+}
+
+impl Recording {
+    /// Records what the client sent; `ends` says where in it its messages end.
+    pub fn client_said(&self, bytes: &[u8], ends: &[usize]) {
+        if bytes.is_empty() && ends.is_empty() || !self.has_room(bytes.len() + size_of_val(ends)) {
+            return;
+        }
+        let millis = self.millis();
+        let (bytes, ends) = (bytes.into(), ends.into());
+        self.send(Work::FromClient {
+            millis,
+            bytes,
+            ends,
+        });
+    }
+
+    /// Records one frame for the client.
+    pub fn target_said(&self, frame: &[u8]) {
+        if self.has_room(frame.len()) {
+            let millis = self.millis();
+            let frame = frame.into();
+            self.send(Work::FromTarget { millis, frame });
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the writer has kept up so far.
+    fn has_room(&self, size: usize) -> bool {
+        if self.session.over.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mine = self.session.waiting.load(Ordering::Relaxed) + size;
+        let all = self.waiting.load(Ordering::Relaxed) + size;
+        if mine > limits::RECORD_BACKLOG || all > limits::RECORD_BACKLOG_OF_ALL {
+            self.session.give_up(&"the disk is too slow");
+            self.send(Work::End);
+            return false;
+        }
+        true
+    }
+
+    fn send(&self, work: Work) {
+        let size = work.size();
+        self.session.waiting.fetch_add(size, Ordering::Relaxed);
+        self.waiting.fetch_add(size, Ordering::Relaxed);
+        let session = self.session.clone();
+        // Only a panic ends the thread before the program, and that has been logged.
+        let _ = self.queue.send(Job::For(session, work));
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if !self.session.over.load(Ordering::Relaxed) {
+            self.send(Work::End);
+        }
+    }
+}
