@@ -15,7 +15,7 @@ refused 5911 "target 'localhost' is not host:port" 2
 configure 5911 'WEBSOCKIFY_TARGET=localhost:5911'
 refused 5911 'is where we listen ourselves'
 configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_HEARTBEAT=soon'
-refused 5911 "invalid value 'soon'" 2
+refused 5911 "integer value: 'soon'" 2
 configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_KEY=/etc/ssl/none.key' \
     'WEBSOCKIFY_CERT=/etc/ssl/none.pem'
 refused 5911 '--cert /etc/ssl/none.pem: No such file'

@@ -8,7 +8,7 @@ exec {waiting}< <(peer echo 5905 2>&1)
 restarts() { [ "$(property websockify@5905.service NRestarts)" -ge 6 ]; }
 eventually restarts
 is websockify@5905.socket active
-says websockify@5905.service "invalid value 'soon'"
+says websockify@5905.service "integer value: 'soon'"
 configure 5905 'WEBSOCKIFY_TARGET=localhost:5900'
 read -r -t 30 answer <&"$waiting" || fail 'who waited was not served'
 contains "$answer" ' ms' || fail "who waited got: $answer"
