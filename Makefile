@@ -10,6 +10,8 @@ export CARGO_TARGET_DIR
 
 WEB = $(abspath $(DESTDIR)$(PREFIX)/share/websockify/web)
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
+UNITS := websockify@.socket websockify@.service websockify.target
+LIB = $(DESTDIR)$(PREFIX)/lib
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
@@ -34,6 +36,18 @@ check:
 
 install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
+	install -d $(DESTDIR)/etc/websockify $(LIB)/systemd/system $(LIB)/systemd/system-generators
+	for unit in $(UNITS); do \
+		sed 's|/usr/bin/websockify|$(PREFIX)/bin/websockify|' systemd/$$unit >$(LIB)/systemd/system/$$unit && \
+		chmod 644 $(LIB)/systemd/system/$$unit || exit 1; \
+	done
+	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
+	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
+	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
+	@# A package's own scripts do this; here it is the machine that make runs on.
+	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+		systemd-sysusers && journalctl --update-catalog && systemctl daemon-reload; \
+	fi
 	cd web && find . -type f ! -name package.json -exec install -D -m 644 {} $(WEB)/{} \;
 	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
 	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind

@@ -38,7 +38,7 @@ place, and it ends with us. What it says is in our log.
 
 Exit status: 0 after SIGTERM, SIGINT, --run-once, --timeout or --idle-timeout, and with --daemon
 as soon as it serves; 1 when the start fails (port taken, no such directory, …); 2 when an option
-is wrong; COMMAND's own, or 128 and its signal's number, when COMMAND ends.";
+is wrong; 77 when --sandbox=enforce cannot be held; COMMAND's own, or 128 and its signal's number, when COMMAND ends.";
 
 /// What was typed, or found in the environment. [`crate::config`] says what it means.
 #[derive(Debug, Parser)]
@@ -413,6 +413,26 @@ pub struct Options {
     #[arg(long, env = "WEBSOCKIFY_DEMO", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]
     pub demo: bool,
+
+    /// Files, ports and processes out of reach, by the kernel: enforce does not start without, try takes
+    /// what there is, off is for debuggers
+    #[arg(long, value_name = "HOW", env = "WEBSOCKIFY_SANDBOX", default_value = "try",
+          value_parser = ["enforce", "try", "off"])]
+    pub sandbox: String,
+
+    /// Judge the command line and all files that it names, say so and exit; nothing is opened to
+    /// clients
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// Judge /etc/websockify/NAME.conf and all files that it names, as websockify@NAME.socket does
+    /// before it listens
+    #[arg(long, value_name = "NAME")]
+    pub check_instance: Option<String>,
+
+    /// Copy renewed keys to where websockify@NAME.service finds them
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub refresh_credentials: Option<String>,
 
     /// Program to wrap
     #[arg(last = true, hide = true)]

@@ -11,6 +11,10 @@ pub enum Failure {
     /// What was asked for cannot be had: exit status 1.
     #[error("{0}")]
     Start(String),
+    /// The sandbox was to be enforced and cannot be: exit status 77, as sysexits(3) has it for a
+    /// permission.
+    #[error("{0}")]
+    Sandbox(String),
 }
 
 impl Failure {
@@ -30,6 +34,7 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Start(_) => ExitCode::FAILURE,
+            Self::Sandbox(_) => ExitCode::from(77),
         }
     }
 }

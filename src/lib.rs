@@ -4,6 +4,7 @@
 //! one function, and is the only module that names two stages: read it first.
 //!
 //! - [`listener`]: sockets in, bound here or inherited by way of [`systemd`]
+//! - [`sandbox`]: what we give up before the first of them
 //! - [`server`]: many connections, their limits, and how the program ends
 //! - [`proxies`]: who is behind a trusted proxy, in part by the [`proxy_protocol`]
 //! - [`sniff`]: whether a client speaks TLS; if so, [`tls`]; a Flash player has a word first: [`flash`]
@@ -23,7 +24,7 @@
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
-//! monitoring reads.
+//! monitoring reads. [`instance`] is what works around us under systemd.
 
 pub mod auth;
 pub mod cli;
@@ -37,6 +38,7 @@ pub mod flash;
 pub mod helper;
 pub mod http;
 pub mod inside;
+pub mod instance;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -50,6 +52,7 @@ pub mod record;
 pub mod refusal;
 pub mod relay;
 pub mod route;
+pub mod sandbox;
 pub mod server;
 pub mod session;
 pub mod slow;
@@ -64,6 +67,7 @@ pub mod websocket;
 pub mod wrap;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use cli::{Asked, Options};
 use config::Config;
@@ -85,6 +89,13 @@ pub enum Done {
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.first().is_some_and(is_generator) {
+        // Second: the directory for units that win over vendors' and lose against /etc's.
+        if let Some(units) = arguments.get(1) {
+            instance::generator::generate(Path::new(units));
+        }
+        return Ok(Done::Served(0));
+    }
     if let [_, first, words @ ..] = arguments.as_slice() {
         if first == "ctl" {
             return ctl::run(words.iter().cloned()).map(Done::Text);
@@ -97,7 +108,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         Asked::Print(text) => return Ok(Done::Text(text)),
         Asked::Serve(options) => options,
     };
-    let daemon = match options.daemon.then(Role::find) {
+    let asks = options.check_config
+        || options.check_instance.is_some()
+        || options.refresh_credentials.is_some();
+    let daemon = match (options.daemon && !asks).then(Role::find) {
         None => None,
         Some(Role::Daemon(daemon)) => Some(daemon),
         Some(Role::Between) => return daemon::leave_session(&arguments).map(|()| Done::Served(0)),
@@ -111,10 +125,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
     log::start(log::Options::new(&options)?)?;
     let served = serve(*options, daemon);
     log::end(served.as_ref().err());
-    served.map(Done::Served)
+    served
 }
 
-fn serve(options: Options, daemon: Option<Daemon>) -> Result<u8, Failure> {
+fn serve(options: Options, daemon: Option<Daemon>) -> Result<Done, Failure> {
     for name in &options.unknown_variables {
         // `::log`, the facade: this crate's own `log` is the sink behind it.
         ::log::warn!("{name} is set, but there is no such option");
@@ -122,7 +136,21 @@ fn serve(options: Options, daemon: Option<Daemon>) -> Result<u8, Failure> {
     if options.libserver {
         ::log::info!("--libserver changes nothing here; it may be left out");
     }
+    if let Some(name) = &options.refresh_credentials {
+        return instance::refresh::refresh(name).map(|()| Done::Served(0));
+    }
+    if let Some(name) = &options.check_instance {
+        return instance::check::check(name).map(|()| Done::Served(0));
+    }
+    if options.check_config {
+        return server::check(Config::new(options, Vec::new())?).map(Done::Text);
+    }
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
-    server::run(Config::new(options, inherited)?, daemon)
+    server::run(Config::new(options, inherited)?, daemon).map(Done::Served)
+}
+
+/// One program, two names: the manager calls generators by theirs.
+fn is_generator(program: &OsString) -> bool {
+    Path::new(program).file_name() == Some("websockify-generator".as_ref())
 }

@@ -140,6 +140,10 @@ pub const LISTING_ENTRIES: usize = 10_000;
 /// Longest text from a peer in one log record, after escaping.
 pub const LOGGED_TEXT: usize = 256;
 
+/// Time that is asked of the manager again and again while sessions are being closed: a process that
+/// is stuck meanwhile is killed after it, and one that works is not.
+pub const STOP_EXTENSION: Duration = Duration::from_secs(5);
+
 /// The status line that systemctl shows is renewed at most this often.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -220,6 +224,16 @@ pub const CONTROL_CONNECTIONS: usize = 8;
 
 /// Networks whose failures are counted; beyond it the one that failed longest ago is forgiven.
 pub const FAILURES_KNOWN: usize = 4096;
+
+/// Size of an instance's file: more than all options at their longest, and nothing that would hold
+/// up the boot, during which it is read.
+pub const INSTANCE_FILE: u64 = 64 * 1024;
+
+/// Instances that the generator looks at.
+pub const INSTANCES: usize = 4096;
+
+/// Size of a credential; systemd's own bound.
+pub const CREDENTIAL_FILE: u64 = 1024 * 1024;
 
 /// How much of a program's file is read to see whether a library can be preloaded: its headers are
 /// in the first pages.

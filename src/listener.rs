@@ -15,6 +15,7 @@ use crate::config::Listen;
 use crate::error::Failure;
 use crate::limits;
 use crate::stream::Socket as Connected;
+use crate::target::Target;
 
 /// A socket from before there is a runtime.
 #[derive(Debug)]
@@ -66,6 +67,24 @@ pub fn open(listen: Listen) -> Result<Vec<Door>, Failure> {
             .into_iter()
             .map(|inherited| Door::Listening(inherited.socket.into(), None))
             .collect()),
+    }
+}
+
+/// Whether who connects to `target` would come back to us, listening as `listen` says. Names are
+/// looked up only where the ports are the same.
+#[must_use]
+pub fn is_ours(listen: &Listen, target: &Target) -> bool {
+    match (listen, target) {
+        (Listen::Unix { path, .. }, Target::Unix(target)) => path == target,
+        (Listen::Tcp { host, port, .. }, Target::Tcp { host: to, port: at }) if port == at => {
+            let targets = resolve(to, *at).unwrap_or_default();
+            let here = resolve(host, *port).unwrap_or_default();
+            targets.iter().any(|target| {
+                let everywhere = host.is_empty() || here.iter().any(|it| it.ip().is_unspecified());
+                here.contains(target) || everywhere && is_of_this_machine(target.ip())
+            })
+        }
+        _ => false,
     }
 }
 

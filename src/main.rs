@@ -1,7 +1,7 @@
 //! Parse, run, exit.
 
 use std::env;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use websockify::Done;
@@ -15,10 +15,7 @@ fn main() -> ExitCode {
         }
         Ok(Done::Served(status)) => ExitCode::from(status),
         Err(failure) => {
-            // From inetd it may be the client's own stream: the exit status has to do.
-            if !websockify::log::is_the_clients(stderr()) {
-                let _ = writeln!(stderr(), "websockify: error: {failure}");
-            }
+            websockify::log::failed(&failure);
             failure.status()
         }
     }

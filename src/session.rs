@@ -15,7 +15,7 @@ use crate::flash;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
 use crate::listener::Accepted;
-use crate::log::Summary;
+use crate::log::{Event, Summary};
 use crate::meters::Reason;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
@@ -128,7 +128,12 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         relay.run(told).await
     };
     if let Some(Line { entry, .. }) = &line {
-        summary.log(&entry.client, entry.identity.as_deref(), &entry.route);
+        summary.log(
+            &entry.client,
+            entry.identity.as_deref(),
+            &entry.route,
+            entry.id,
+        );
     }
 }
 
@@ -172,7 +177,7 @@ async fn join(
     });
     let recorder = context.recorder.as_ref();
     client.recording = recorder.map(|recorder| Box::new(recorder.begin(&peer)));
-    let relay = match reach(context, route, &peer, announcement).await {
+    let relay = match reach(context, route, &peer, announcement, line.entry.id).await {
         Ok(target) => Relay::new(client, target, settings, line.entry.tally.clone()),
         Err(why) => Relay::refuse(client, settings, why),
     };
@@ -186,6 +191,7 @@ async fn reach(
     route: &Route,
     peer: &impl fmt::Display,
     announcement: Option<Vec<u8>>,
+    number: u64,
 ) -> Result<Stream, Refused> {
     let asked = route.tls.unwrap_or(context.ssl_target);
     let tls = context.target_tls.as_ref().filter(|_| asked);
@@ -214,7 +220,8 @@ async fn reach(
                 Ok(target)
             }
             Err(error) => {
-                log::warn!("cannot connect to {route} for client={peer}: {error}");
+                log::warn!(event = Event::Unreachable, client:% = peer, target:% = route, session = number;
+                    "cannot connect to {route} for client={peer}: {error}");
                 let (reason, refused) = match error {
                     Unreached::Forbidden(_) => {
                         (Reason::TargetForbidden, Refused::ByUs(Close::FORBIDDEN))

@@ -45,11 +45,13 @@ fi
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
 want fail2ban-regex fail2ban
+# Debian 12 and 13, booted in containers.
+want mmdebstrap mmdebstrap
+want systemd-nspawn systemd-container
+want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 # What a fleet of bridges shares, and what stands before it.
 want redis-server redis-server
 want redis-cli redis-tools
-want /usr/sbin/haproxy haproxy
-want openssl openssl
 want /usr/sbin/telnetd inetutils-telnetd # leaves telnet off in inetd's file
 want login login
 want /usr/sbin/rsyslogd rsyslog

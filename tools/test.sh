@@ -53,6 +53,7 @@ stage 'test, without features' cargo test --locked --no-default-features --lib t
 stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
+stage 'in a booted systemd' tests/systemd/run
 
 echo
 cat "$stages"

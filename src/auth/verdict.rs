@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use crate::listener::Peer;
+use crate::log::Event;
 use crate::log::escape::Escaped;
 use crate::refusal::Refusal;
 
@@ -106,7 +107,7 @@ impl Denied {
             log::Level::Warn
         };
         log::log!(
-            level,
+            level, event = Event::AuthFailed, client:% = peer, plugin, reason;
             "auth failed client={peer} plugin={plugin} reason=\"{reason}\"{about}"
         );
     }

@@ -4,6 +4,7 @@ mod proxy_options;
 mod tls_options;
 mod wrap_options;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::http::frames::Frames;
 use crate::limits;
 use crate::proxies;
 use crate::proxy_protocol::ProxyVersion;
+use crate::sandbox;
 use crate::systemd::inherited::Inherited;
 use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
@@ -36,6 +38,10 @@ pub struct Config {
     pub target_tls: Option<client::Options>,
     /// Who may come in.
     pub auth: auth::Options,
+    /// See [`Options::log_file`].
+    pub log_file: Option<PathBuf>,
+    /// What is given up before they come.
+    pub sandbox: sandbox::Wanted,
     /// See [`Options::record`].
     pub record: Option<PathBuf>,
     /// Where they go; the demo and a wrapped program bring their own target.
@@ -110,6 +116,19 @@ pub enum Listen {
     Inherited(Vec<Inherited>),
 }
 
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, .. } if host.is_empty() => write!(f, "port {port}"),
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Self::Inetd => f.write_str("standard input"),
+            Self::Inherited(_) => f.write_str("inherited sockets"),
+        }
+    }
+}
+
 /// The files to serve.
 #[derive(Clone, Debug)]
 pub struct Web {
@@ -153,6 +172,12 @@ impl Config {
             auth: auth::Options::new(&options)?,
             record: options.record,
             listen,
+            log_file: options.log_file.clone(),
+            sandbox: match options.sandbox.as_str() {
+                "enforce" => sandbox::Wanted::Enforce,
+                "off" => sandbox::Wanted::Off,
+                _ => sandbox::Wanted::Try,
+            },
             pid_file: options.pid_file,
             wrap,
             to: if brings_its_own {
@@ -425,7 +450,7 @@ mod tests {
             Ok(Asked::Serve(options)) => {
                 Config::new(*options, Vec::new()).map_err(|failure| match failure {
                     Failure::Usage(text) => text,
-                    Failure::Start(text) => panic!("{text} is no usage error"),
+                    other => panic!("{other} is no usage error"),
                 })
             }
             other => panic!("{other:?}"),

@@ -2,7 +2,9 @@
 //! the escaping of whatever came from the network.
 
 pub mod escape;
+mod event;
 mod file;
+mod journal;
 mod options;
 mod session;
 mod syslog;
@@ -10,7 +12,6 @@ mod throttle;
 mod traffic;
 
 use std::any::Any;
-use std::env;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -24,14 +25,15 @@ use escape::Escaped;
 use file::LogFile;
 use syslog::Syslog;
 
+pub use event::Event;
 pub use options::Options;
 pub use session::{ClosedBy, Identity, Summary};
 pub use throttle::Throttle;
 pub use traffic::{traffic, traffic_legend};
 
-/// Sends everything that this crate logs to stderr, and to where else the options say. Under
-/// systemd each line on stderr carries its priority (sd-daemon(3)), so that
-/// `journalctl -p warning` works.
+/// Sends everything that this crate logs to the journal or to stderr, and to where else the options
+/// say. Where the journal reads stderr but cannot be sent to, each line carries its priority
+/// (sd-daemon(3)).
 ///
 /// # Errors
 /// A --log-file that cannot be written.
@@ -49,10 +51,10 @@ pub fn start(options: Options) -> Result<(), Failure> {
         sinks.push(Sink::Syslog(Syslog::new(options)));
     }
     // The last, so that who sees a line here finds it in the file.
-    let priorities = is_journal(io::stderr());
-    let told_twice = options.unasked && priorities;
+    let journal = journal::is_connected();
+    let told_twice = options.unasked && journal;
     if !(told_twice || is_the_clients(io::stderr())) {
-        sinks.push(Sink::Stderr { priorities });
+        sinks.push(Sink::Stderr { journal });
     }
     // A second logger is refused; that happens only where a test starts us twice.
     if SINKS.set(sinks).is_ok() && log::set_logger(&Logger).is_ok() {
@@ -120,6 +122,16 @@ fn words(payload: &dyn Any) -> &str {
     }
 }
 
+/// Says why nobody was served. To standard error also under systemd: the journal finds out whose a
+/// record of its own protocol is by looking at the process, and this one is about to be gone.
+pub fn failed(failure: &Failure) {
+    // From inetd it may be the client's own stream: the exit status has to do.
+    if !is_the_clients(io::stderr()) {
+        let priority = if journal::is_connected() { "<3>" } else { "" };
+        let _ = writeln!(io::stderr(), "{priority}websockify: error: {failure}");
+    }
+}
+
 /// Where records go; all of them get each.
 static SINKS: OnceLock<Vec<Sink>> = OnceLock::new();
 
@@ -129,8 +141,8 @@ fn sinks() -> &'static [Sink] {
 
 enum Sink {
     Stderr {
-        /// Whether a line begins with its priority.
-        priorities: bool,
+        /// Whether the journal reads it: then it gets the record itself, with fields.
+        journal: bool,
     },
     File(LogFile),
     Syslog(Syslog),
@@ -141,9 +153,9 @@ impl Sink {
         match self {
             Self::File(file) => file.write(text),
             Self::Syslog(syslog) => syslog.write(level, text),
-            Self::Stderr { priorities } => {
+            Self::Stderr { journal } => {
                 let priority = match level {
-                    _ if !priorities => "",
+                    _ if !journal => "",
                     Level::Error => "<3>",
                     Level::Warn => "<4>",
                     Level::Info => "<6>",
@@ -179,6 +191,9 @@ impl Log for Logger {
         if self.enabled(record.metadata()) {
             let text = record.args().to_string();
             for sink in sinks() {
+                if matches!(sink, Sink::Stderr { journal: true }) && journal::send(record) {
+                    continue;
+                }
                 sink.write(record.level(), &text);
             }
         }
@@ -203,14 +218,6 @@ pub fn is_the_clients(stream: impl AsFd) -> bool {
     };
     FileType::from_raw_mode(input.st_mode) == FileType::Socket
         && (input.st_dev, input.st_ino) == (stream.st_dev, stream.st_ino)
-}
-
-/// Whether `file` is the journal's stream, as `JOURNAL_STREAM` names it (systemd.exec(5)).
-fn is_journal(file: impl AsFd) -> bool {
-    let Ok(named) = env::var("JOURNAL_STREAM") else {
-        return false;
-    };
-    rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::escape::Escaped;
+use super::event::Event;
 use crate::websocket::close::Close;
 use crate::websocket::framing::Framing;
 
@@ -67,7 +68,9 @@ impl Summary {
         client: &impl fmt::Display,
         identity: Option<&str>,
         target: &impl fmt::Display,
+        number: u64,
     ) {
+        let name = Escaped(identity.unwrap_or_default());
         let identity = Identity(identity);
         let fault = self.fault.as_deref();
         let fault = fault.map(|fault| format!(" fault=\"{}\"", Escaped(fault)));
@@ -76,7 +79,12 @@ impl Summary {
             Framing::Binary => String::new(),
             old => format!(" framing={old}"),
         };
+        let close_code = self.close.code.to_string();
         log::info!(
+            event = Event::Session, client:% = client, target:% = target, identity:% = name,
+            session = number, bytes_in = self.from_client, bytes_out = self.to_client,
+            duration_usec:% = self.duration.as_micros(), close_code = close_code,
+            closed_by:% = self.closed_by;
             "session client={client}{identity} target={target}{framing} from_client={} to_client={} \
              seconds={:.3} code={} by={} reason=\"{}\"{}",
             self.from_client,

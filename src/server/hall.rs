@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 use super::census::{Census, Full};
+use super::pulse::{Beat, Pulse};
 use super::turned_away::refuse;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log::Throttle;
+use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
 use crate::systemd::notify;
 use crate::wrap::Program;
@@ -17,18 +19,32 @@ use crate::wrap::Program;
 pub(super) struct Hall {
     pub(super) census: Arc<Census>,
     pub(super) context: Arc<Context>,
+    pub(super) pulse: Pulse,
+    sandbox: Sandbox,
 }
 
 impl Hall {
-    pub(super) fn new(census: Arc<Census>, context: Arc<Context>) -> Arc<Self> {
-        Arc::new(Self { census, context })
+    pub(super) fn new(census: Arc<Census>, context: Arc<Context>, sandbox: Sandbox) -> Arc<Self> {
+        Arc::new(Self {
+            census,
+            context,
+            pulse: Pulse::default(),
+            sandbox,
+        })
     }
 
     /// Accepts for as long as it is polled. Nothing that accept(2) says ends it.
-    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>) {
+    pub(super) async fn keep(self: Arc<Self>, listener: Arc<Listener>, mut beat: Beat) {
         let failures = Throttle::default();
         loop {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                index = beat.next() => {
+                    self.pulse.beat(index);
+                    continue;
+                }
+            };
+            match accepted {
                 Ok(accepted) => self.admit(accepted),
                 Err(error) => {
                     if let Some(more) = failures.pass() {
@@ -74,8 +90,10 @@ impl Hall {
         let program = self.context.program.as_ref();
         let program = program.map_or(String::new(), |program| format!(", {program}"));
         format!(
-            "{} session{plural}, {} served, {target}{guide}{program}",
-            counts.sessions, counts.served
+            "{} session{plural}, {} served, {target}{guide}{program}, sandbox {}",
+            counts.sessions,
+            counts.served,
+            self.sandbox.summary()
         )
     }
 
@@ -94,6 +112,22 @@ impl Hall {
             tokio::select! {
                 changed = counts.changed() => if changed.is_err() { return },
                 () = changed(program.as_mut()) => {}
+            }
+        }
+    }
+
+    /// Keeps the manager's patience while nobody is accepted any more; `stopping` where it waits for
+    /// our end.
+    pub(super) async fn linger(&self, stopping: bool) {
+        let mut beat = self.pulse.alone();
+        let mut second = interval(limits::STATUS_INTERVAL);
+        loop {
+            tokio::select! {
+                index = beat.next() => self.pulse.beat(index),
+                _ = second.tick(), if stopping => {
+                    let left = self.census.watch().borrow().connections;
+                    notify::extend(limits::STOP_EXTENSION, &format!("closing {left} connections"));
+                }
             }
         }
     }

@@ -6,9 +6,11 @@ mod ends;
 mod hall;
 pub mod ledger;
 pub mod monitor;
+mod pulse;
 mod reload;
 pub mod turned_away;
 
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -27,10 +29,13 @@ use crate::http::Site;
 use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
+use crate::log::Event;
 use crate::pid_file::PidFile;
 use crate::proxies::Proxies;
 use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
+use crate::sandbox::plan::Plan;
+use crate::sandbox::{self, Sandbox};
 use crate::session::Context;
 use crate::systemd::notify;
 use crate::target::walls::Walls;
@@ -65,38 +70,29 @@ struct Material {
 ///
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
-pub fn run(config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
+pub fn run(mut config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
+    sandbox::hide(config.sandbox);
+    let watched = watched(&config);
+    let mut plan = Plan::new(&config, &watched);
     let allowed = config.to.as_ref().map(token::Options::allowed);
-    let watched = config.tls.iter().flat_map(tls::Options::files);
-    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
-    let watched = watched.chain(config.auth.files());
-    let watched = watched.chain(config.to.iter().flat_map(token::Options::files));
-    let mut material = Material {
-        // Before they are read: what changes from now on is noticed.
-        stamp: reload::stamp(watched),
-        files: config.web.as_ref().map(Files::open).transpose()?,
-        tls: config.tls.map(Tls::load).transpose()?,
-        target_tls: config.target_tls.map(Client::load).transpose()?,
-        door: AuthDoor::load(config.auth)?,
-        record: config.record.as_deref().map(Destination::new).transpose()?,
-        guide: config.to.map(Guide::load).transpose()?,
-        walls: Walls::default(),
-        control: None,
-    };
-    let doors = listener::open(config.listen)?;
-    let listen = config
-        .control
-        .map(|path| Listen::Unix { path, mode: 0o600 });
+    let control = config.control.clone();
+    let (wrap, pid_file) = (config.wrap.take(), config.pid_file.take());
+    let (listen, wanted, service, mut material) = Material::load(config, watched)?;
+    let doors = listener::open(listen)?;
+    let listen = control.map(|path| Listen::Unix { path, mode: 0o600 });
     let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
     let own = doors.iter().chain(&control).filter_map(Door::own).collect();
     material.control = control.pop();
     material.walls = Walls::new(allowed.unwrap_or_default(), own);
-    let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let _pid_file = pid_file.as_deref().map(PidFile::write).transpose()?;
     // Before there are threads, and before a sandbox: the program is not to live in ours.
-    let supervised = config.wrap.map(wrap::start).transpose()?;
+    let supervised = wrap.map(wrap::start).transpose()?;
     if let Some(supervised) = &supervised {
-        material.guide = Some(Guide::to(supervised.target()));
+        let target = supervised.target();
+        plan.reach_program(&target);
+        material.guide = Some(Guide::to(target));
     }
+    let sandbox = sandbox::enter(wanted, &plan)?;
     crate::log::deliver();
     let no_runtime = |error| Failure::start(format!("cannot start: {error}"));
     let runtime = Builder::new_multi_thread()
@@ -104,18 +100,74 @@ pub fn run(config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let serving = serve(config.service, doors, material, supervised, daemon);
+    let serving = serve(service, doors, material, (supervised, sandbox), daemon);
     let served = runtime.block_on(serving);
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
     served
 }
 
+/// Judges all that [`run`] would before it opens a door. Returns a sentence for who asked.
+///
+/// # Errors
+/// Those of [`run`], and a target that is our own port.
+pub fn check(config: Config) -> Result<String, Failure> {
+    let watched = watched(&config);
+    let plan = Plan::new(&config, &watched);
+    let target = config.to.as_ref().and_then(token::Options::target).cloned();
+    let (listen, wanted, ..) = Material::load(config, watched)?;
+    let mut good = "the configuration is good".to_owned();
+    if let Some(target) = target {
+        if listener::is_ours(&listen, &target) {
+            return Err(Failure::start(format!(
+                "the target {target} is where we listen ourselves: clients would reach us again; \
+                 listen on another port or on one address only"
+            )));
+        }
+        good += &format!(": {listen} to {target}");
+    }
+    // For real: nothing comes behind it.
+    sandbox::enter(wanted, &plan)?;
+    Ok(good + "\n")
+}
+
+/// Every file that a reload reads again.
+fn watched(config: &Config) -> Vec<PathBuf> {
+    let watched = config.tls.iter().flat_map(tls::Options::files);
+    let watched = watched.chain(config.target_tls.iter().flat_map(client::Options::files));
+    let watched = watched.chain(config.auth.files());
+    watched
+        .chain(config.to.iter().flat_map(token::Options::files))
+        .collect()
+}
+
+impl Material {
+    /// Reads it, and returns it with what is left of the configuration.
+    fn load(
+        config: Config,
+        watched: Vec<PathBuf>,
+    ) -> Result<(Listen, sandbox::Wanted, Service, Self), Failure> {
+        let material = Self {
+            // Before they are read: what changes from now on is noticed.
+            stamp: reload::stamp(watched.into_iter()),
+            files: config.web.as_ref().map(Files::open).transpose()?,
+            tls: config.tls.map(Tls::load).transpose()?,
+            target_tls: config.target_tls.map(Client::load).transpose()?,
+            door: AuthDoor::load(config.auth)?,
+            record: config.record.as_deref().map(Destination::new).transpose()?,
+            guide: config.to.map(Guide::load).transpose()?,
+            walls: Walls::default(),
+            control: None,
+        };
+        Ok((config.listen, config.sandbox, config.service, material))
+    }
+}
+
 async fn serve(
     service: Service,
     doors: Vec<Door>,
     mut material: Material,
-    supervised: Option<Supervised>,
+    (supervised, sandbox): (Option<Supervised>, Sandbox),
     daemon: Option<Daemon>,
 ) -> Result<u8, Failure> {
     let cannot = |what: &'static str| move |error| Failure::start(format!("{what}: {error}"));
@@ -143,7 +195,7 @@ async fn serve(
         census.clone(),
         program.clone(),
     )?;
-    let hall = Hall::new(census, Arc::new(context));
+    let hall = Hall::new(census, Arc::new(context), sandbox);
     let control = match control {
         Some(Door::Listening(socket, bound)) => {
             Some(Listener::new(socket, bound).map_err(cannot("cannot listen"))?)
@@ -174,7 +226,9 @@ async fn serve(
             }
         }
     }
-    log::info!("bridging to {}", hall.context.guide);
+    let target = hall.context.guide.to_string();
+    log::info!(event = Event::Ready, target; "bridging to {target}");
+    log::info!(event = Event::Sandbox, sandbox = sandbox.summary(); "{sandbox}");
 
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
@@ -202,8 +256,8 @@ async fn serve(
     });
     let why = loop {
         let mut doorkeepers = JoinSet::new();
-        for listener in &listeners {
-            doorkeepers.spawn(hall.clone().keep(listener.clone()));
+        for (listener, beat) in listeners.iter().zip(hall.pulse.of(listeners.len())) {
+            doorkeepers.spawn(hall.clone().keep(listener.clone(), beat));
         }
         let why = tokio::select! {
             () = &mut time_is_up => Why::Option("--timeout"),
@@ -211,6 +265,7 @@ async fn serve(
             () = begun(once, counts.clone()) => Why::Option("--run-once"),
             () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
             status = ended(program.as_ref()) => Why::Program(status),
+            () = hall.linger(false), if only_one => Why::Told,
             () = signals.next() => Why::Told,
             () = &mut upkeep => Why::Told,
         };
@@ -226,11 +281,12 @@ async fn serve(
     match why {
         Why::Option(option) => {
             hall.census.close();
-            log::info!("ending by {option}");
+            log::info!(event = Event::Ending, option; "ending by {option}");
             tokio::select! {
                 _ = counts.wait_for(|counts| counts.sessions == 0) => {}
                 () = signals.next() => {}
                 () = &mut upkeep => {}
+                () = hall.linger(false) => {}
             }
         }
         // Who ends a service tells all of its processes in the same moment: then it is no failure
@@ -256,11 +312,13 @@ async fn serve(
             // Its supervisor ends it without us.
             None
         }
+        () = hall.linger(true) => None,
     };
     if let Some(kept) = kept {
         tokio::select! {
             () = kept.stop() => {}
             () = signals.next() => log::warn!("told again: ending at once"),
+            () = hall.linger(true) => {}
         }
     }
     tokio::join!(door.stop(), guide.stop());

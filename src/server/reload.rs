@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::limits;
-use crate::log::reopen as reopen_log;
+use crate::log::{Event, reopen as reopen_log};
 use crate::session::Context;
-use crate::systemd::notify;
+use crate::systemd::{credentials, notify};
 use crate::tls::Tls;
 use crate::tls::client::Client;
 
@@ -58,8 +58,9 @@ pub(super) async fn keep(
         let shared = context.clone();
         let renewed = spawn_blocking(move || renew(&shared)).await;
         match renewed.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) => log::info!("reloaded"),
-            Err(fault) => log::error!("not reloaded, everything stays as it was: {fault}"),
+            Ok(()) => log::info!(event = Event::Reloaded; "reloaded"),
+            Err(fault) => log::error!(event = Event::NotReloaded;
+                "not reloaded, everything stays as it was: {fault}"),
         }
         notify::ready(&status());
     }
@@ -97,7 +98,7 @@ async fn stamp_of(context: &Arc<Context>) -> Stamp {
 /// The state of these files; blocks.
 pub(super) fn stamp(files: impl Iterator<Item = PathBuf>) -> Stamp {
     let state = |path: &PathBuf| {
-        let found = fs::metadata(path).ok()?;
+        let found = fs::metadata(credentials::located(path)).ok()?;
         Some((
             found.dev(),
             found.ino(),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::census::Full;
 use crate::limits;
 use crate::listener::Peer;
-use crate::log::Throttle;
+use crate::log::{Event, Throttle};
 use crate::meters::{Meters, Reason};
 use crate::sniff::{Speaks, sniff};
 use crate::stream::Socket;
@@ -43,7 +43,8 @@ impl TurnedAway {
         };
         self.meters.refused(reason);
         if let Some(more) = self.logged.pass() {
-            log::warn!("turned away client={peer} by {option}{more}");
+            log::warn!(event = Event::TurnedAway, client:% = peer, option;
+                "turned away client={peer} by {option}{more}");
         }
     }
 

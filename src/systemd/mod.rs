@@ -1,4 +1,5 @@
 //! Living under systemd: what it hands us at start, and what it wants to hear.
 
+pub mod credentials;
 pub mod inherited;
 pub mod notify;

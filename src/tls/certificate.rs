@@ -13,6 +13,8 @@ use openssl::x509::{X509, X509Ref};
 
 use super::Options;
 use crate::limits;
+use crate::log::Event;
+use crate::systemd::credentials;
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +142,7 @@ impl Password {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::File(path) => {
-                let text = fs::read_to_string(path)
+                let text = fs::read_to_string(credentials::located(path))
                     .map_err(|error| format!("--key-password-file {}: {error}", path.display()))?;
                 Ok(text.lines().next().unwrap_or_default().to_owned())
             }
@@ -199,6 +201,7 @@ impl Certificate {
         }
         if certificate.not_after() < soon {
             log::warn!(
+                event = Event::Expires, names:% = self.names.join(" ");
                 "the certificate of {} expires on {}",
                 self.names.join(", "),
                 certificate.not_after()
@@ -257,7 +260,8 @@ pub fn read_key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, St
 
 /// Reads a file that an option names.
 pub(super) fn read(path: &Path, option: &str) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{option} {}: {error}", path.display()))
+    fs::read(credentials::located(path))
+        .map_err(|error| format!("{option} {}: {error}", path.display()))
 }
 
 /// The host names of a certificate: its DNS names, or its common names where it has none.

@@ -126,6 +126,15 @@ impl Options {
         }
     }
 
+    /// The one target of all sessions.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Target(target) => Some(target),
+            Self::Tokens(_) => None,
+        }
+    }
+
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {

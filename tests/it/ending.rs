@@ -294,7 +294,13 @@ fn lines_carry_their_priority_where_the_journal_reads_them() {
             .lines()
             .map(|line| line.split(' ').next().unwrap())
             .collect();
-        let expected = ["<6>listening", "<6>bridging", "<4>cannot", "<6>session"];
+        let expected = [
+            "<6>listening",
+            "<6>bridging",
+            "<6>sandbox",
+            "<4>cannot",
+            "<6>session",
+        ];
         let plain = expected.map(|line| &line[3..]);
         assert_eq!(lines, if journal { expected } else { plain }, "{log}");
     }

@@ -95,7 +95,7 @@ fn a_full_disk_is_told_when_there_is_room_again() {
     bridge.wait_for_line(|line| line == "reloaded");
     let text = said(&log);
     assert!(
-        text.contains("2 records are missing here: No space left on device"),
+        text.contains("3 records are missing here: No space left on device"),
         "{text}"
     );
     assert!(text.ends_with("reloaded\n"), "{text}");

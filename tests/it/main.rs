@@ -17,6 +17,7 @@
 mod auth; // who is let in
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
+mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod control; // websockify ctl, and counts for monitoring
 mod daemon; // --daemon and --pid-file

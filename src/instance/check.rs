@@ -1,0 +1,127 @@
+//! `--check-instance`: whether a client would be served, asked before the socket listens and
+//! before a reload.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::IntoRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::MemfdFlags;
+
+use super::listening::Listening;
+use super::{FOLDER, HANDED_OVER, Instance, refresh};
+use crate::error::Failure;
+use crate::systemd::credentials;
+
+/// What the service's sandbox hides (systemd.exec(5): `ProtectHome=`, `PrivateTmp=`).
+const HIDDEN: &[&str] = &["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/// The variables that name a place which the service itself opens.
+const OPENED: &[&str] = &[
+    "WEBSOCKIFY_UNIX_TARGET",
+    "WEBSOCKIFY_WEB",
+    "WEBSOCKIFY_AUTH_SOURCE",
+    "WEBSOCKIFY_TOKEN_SOURCE",
+    "WEBSOCKIFY_TARGET_CONFIG",
+];
+
+/// The variables whose meaning the socket unit has taken.
+const LISTENING: &[&str] = &["WEBSOCKIFY_LISTEN", "WEBSOCKIFY_UNIX_LISTEN"];
+
+/// What says where sessions go.
+const TARGETS: &[&str] = &[
+    "WEBSOCKIFY_TARGET",
+    "WEBSOCKIFY_UNIX_TARGET",
+    "WEBSOCKIFY_TOKEN_PLUGIN",
+    "WEBSOCKIFY_TARGET_CONFIG",
+    "WEBSOCKIFY_DEMO",
+];
+
+/// Judges what can be wrong with an instance's file only, then becomes `--check-config` with the
+/// environment that the service would have. So it returns only with a failure.
+///
+/// # Errors
+/// One sentence that names the file and what to do.
+pub fn check(name: &str) -> Result<(), Failure> {
+    let instance = Instance::read(Path::new(FOLDER), name)?;
+    let listening = Listening::of(&instance)?;
+    instance.has_target()?;
+    instance.can_be_read()?;
+    let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
+    let mut command = Command::new(env::current_exe().map_err(cannot)?);
+    command.arg("--check-config").env_clear();
+    // As in the unit, which has its sandbox enforced unless the file says otherwise.
+    command.env("WEBSOCKIFY_SANDBOX", "enforce");
+    for (name, value) in &instance.variables {
+        if HANDED_OVER.contains(&name.as_str()) {
+            command.env(name, decrypted(value).map_err(cannot)?);
+        } else if !LISTENING.contains(&name.as_str()) {
+            command.env(name, value);
+        }
+    }
+    match &listening {
+        Listening::Unix(path) => command.env("WEBSOCKIFY_UNIX_LISTEN", path),
+        other => command.env("WEBSOCKIFY_LISTEN", other.stream()),
+    };
+    Err(cannot(command.exec()))
+}
+
+/// Puts files in memory, which end with the check, in the place of encrypted ones.
+fn decrypted(paths: &str) -> io::Result<String> {
+    let paths = paths.split(',').map(|path| {
+        if !credentials::is_encrypted(path) {
+            return Ok(path.to_owned());
+        }
+        // Not closed by exec(2).
+        let memory = rustix::fs::memfd_create(path, MemfdFlags::empty())?;
+        File::from(memory.try_clone()?).write_all(&refresh::read(path)?)?;
+        Ok(format!("/proc/self/fd/{}", memory.into_raw_fd()))
+    });
+    Ok(paths.collect::<io::Result<Vec<_>>>()?.join(","))
+}
+
+impl Instance {
+    fn has_target(&self) -> Result<(), Failure> {
+        if TARGETS.iter().any(|name| self.value(name).is_some()) {
+            return Ok(());
+        }
+        Err(Failure::start(format!(
+            "{} names no target: add a line WEBSOCKIFY_TARGET=host:port",
+            self.path.display()
+        )))
+    }
+
+    /// The check runs as root; the service will not.
+    fn can_be_read(&self) -> Result<(), Failure> {
+        let path = self.path.display();
+        for name in OPENED {
+            let value = self.value(name).unwrap_or_default();
+            for place in value.lines().map(|it| it.trim_start_matches('@')) {
+                if HIDDEN
+                    .iter()
+                    .any(|hidden| Path::new(place).starts_with(hidden))
+                {
+                    return Err(Failure::start(format!(
+                        "{path}: {name} names a place that is hidden from the service, as {} all \
+                         are: choose one outside",
+                        HIDDEN.join(", ")
+                    )));
+                }
+            }
+        }
+        for name in HANDED_OVER {
+            for place in self.value(name).into_iter().flat_map(|it| it.split(',')) {
+                if place.starts_with('/') && credentials::name(place).is_none() {
+                    return Err(Failure::start(format!(
+                        "{path}: {name}={place} cannot be handed over by systemd: \
+                         use letters, digits and ./_-@=, in its path"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! `websockify-generator` (systemd.generator(7)): what an instance's file says that only units can,
+//! as drop-ins. It runs early in the boot: it reads these files and nothing else, and whatever is in
+//! them, it ends in a moment and with success. `--check-instance` tells what was wrong.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::listening::Listening;
+use super::{FOLDER, Instance};
+use crate::limits;
+use crate::systemd::credentials;
+use crate::target::Target;
+
+/// What else may reach the network from a service, or more of it than its target.
+const NETWORKED: &[&str] = &[
+    "WEBSOCKIFY_TOKEN_PLUGIN",
+    "WEBSOCKIFY_TARGET_CONFIG",
+    "WEBSOCKIFY_SYSLOG",
+];
+
+/// Writes the drop-ins of every instance beneath `units`.
+pub fn generate(units: &Path) {
+    let Ok(entries) = fs::read_dir(FOLDER) else {
+        return;
+    };
+    for entry in entries.flatten().take(limits::INSTANCES) {
+        let file = entry.file_name();
+        let name = file.to_str().and_then(|file| file.strip_suffix(".conf"));
+        let Some(instance) = name.and_then(|name| Instance::read(Path::new(FOLDER), name).ok())
+        else {
+            continue;
+        };
+        for (kind, text) in [
+            ("socket", instance.socket()),
+            ("service", instance.service()),
+        ] {
+            // A full or missing disk is the manager's to complain about.
+            let _ = drop_in(units, &instance, kind, &text);
+        }
+    }
+}
+
+fn drop_in(units: &Path, instance: &Instance, kind: &str, text: &str) -> io::Result<()> {
+    let folder = units.join(format!("websockify@{}.{kind}.d", instance.name));
+    fs::create_dir_all(&folder)?;
+    let path = instance.path.display();
+    let head = format!("# By websockify-generator, from {path}\n[Unit]\nSourcePath={path}\n");
+    fs::write(folder.join("50-websockify.conf"), head + text)
+}
+
+impl Instance {
+    fn socket(&self) -> String {
+        let mut text = String::from("[Socket]\n");
+        if let Ok(listening) = Listening::of(self) {
+            // The empty line takes back the template's.
+            let _ = write!(text, "ListenStream=\nListenStream={}\n", listening.stream());
+            if matches!(listening, Listening::Unix(_)) {
+                // The template's are TCP's; systemd would complain.
+                text.push_str("NoDelay=no\nKeepAlive=no\n");
+                let mode = self.value("WEBSOCKIFY_UNIX_LISTEN_MODE").unwrap_or("0600");
+                let mode = mode.strip_prefix("0o").unwrap_or(mode);
+                if u32::from_str_radix(mode, 8).is_ok_and(|mode| mode <= 0o777) {
+                    let _ = writeln!(text, "SocketMode={mode}");
+                }
+            }
+        }
+        text
+    }
+
+    fn service(&self) -> String {
+        let mut text = String::from("[Service]\n");
+        for path in self.credentials() {
+            if let Some(name) = credentials::name(path) {
+                let encrypted = if credentials::is_encrypted(path) {
+                    "Encrypted"
+                } else {
+                    ""
+                };
+                let _ = writeln!(text, "LoadCredential{encrypted}={name}:{path}");
+            }
+        }
+        text.push_str(match self.reach() {
+            Reach::Anywhere => "",
+            Reach::Loopback => "IPAddressDeny=any\nIPAddressAllow=localhost\n",
+            Reach::Unix => {
+                "IPAddressDeny=any\nPrivateNetwork=yes\nRestrictAddressFamilies=\n\
+                 RestrictAddressFamilies=AF_UNIX\n"
+            }
+        });
+        text
+    }
+
+    fn reach(&self) -> Reach {
+        let plugins = self.value("WEBSOCKIFY_AUTH_PLUGIN").unwrap_or_default();
+        let helper = plugins.split(',').any(|plugin| plugin.ends_with("Exec"));
+        if helper || NETWORKED.iter().any(|name| self.value(name).is_some()) {
+            return Reach::Anywhere;
+        }
+        match (
+            self.value("WEBSOCKIFY_TARGET").map(Target::parse),
+            self.value("WEBSOCKIFY_UNIX_TARGET"),
+        ) {
+            (None, Some(_)) => Reach::Unix,
+            (Some(Ok(Target::Tcp { host, .. })), None) if is_loopback(&host) => Reach::Loopback,
+            _ => Reach::Anywhere,
+        }
+    }
+}
+
+/// How far the service's own connections go.
+enum Reach {
+    Anywhere,
+    Loopback,
+    Unix,
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Instance;
+
+    fn instance(name: &str, lines: &[(&str, &str)]) -> Instance {
+        Instance {
+            name: name.into(),
+            path: "/etc/websockify/x.conf".into(),
+            variables: lines
+                .iter()
+                .map(|(key, value)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn where_it_listens() {
+        for (name, lines, expected) in [
+            ("5901", &[][..], "ListenStream=\nListenStream=5901\n"),
+            (
+                "vnc",
+                &[("LISTEN", "[::1]:80")],
+                "ListenStream=\nListenStream=[::1]:80\n",
+            ),
+            (
+                "vnc",
+                &[("UNIX_LISTEN", "/run/s"), ("UNIX_LISTEN_MODE", "0660")],
+                "ListenStream=\nListenStream=/run/s\nNoDelay=no\nKeepAlive=no\nSocketMode=0660\n",
+            ),
+            ("vnc", &[], ""),
+            ("vnc", &[("LISTEN", "6080\nExecStartPre=/bin/sh")], ""),
+        ] {
+            assert_eq!(
+                instance(name, lines).socket(),
+                format!("[Socket]\n{expected}")
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_target_allows() {
+        for (lines, expected) in [
+            (&[("TARGET", "localhost:1")][..], "IPAddressAllow=localhost"),
+            (&[("TARGET", "[::1]:1")], "IPAddressAllow=localhost"),
+            (&[("UNIX_TARGET", "/run/s")], "PrivateNetwork=yes"),
+        ] {
+            assert!(
+                instance("1", lines).service().contains(expected),
+                "{lines:?}"
+            );
+        }
+        for lines in [
+            &[("TARGET", "desk:1")][..],
+            &[("TARGET", "nonsense")],
+            &[("TARGET", "localhost:1"), ("TOKEN_PLUGIN", "TokenFile")],
+            &[
+                ("TARGET", "localhost:1"),
+                ("AUTH_PLUGIN", "ExpectOrigin,Exec"),
+            ],
+            &[("TARGET", "localhost:1"), ("UNIX_TARGET", "/s")],
+        ] {
+            assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_handed_over_and_nothing_else_gets_into_a_unit() {
+        let text = instance(
+            "1",
+            &[
+                ("CERT", "/a/full.pem,/b/full.pem"),
+                ("KEY", "/a/key\nExecStart=/bin/sh,relative"),
+                ("KEY_PASSWORD_FILE", "/a/pass.cred"),
+            ],
+        )
+        .service();
+        assert_eq!(
+            text,
+            "[Service]\nLoadCredential=a+full.pem:/a/full.pem\n\
+             LoadCredentialEncrypted=pass.cred:/a/pass.cred\n\
+             LoadCredential=b+full.pem:/b/full.pem\n"
+        );
+    }
+}

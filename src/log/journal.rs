@@ -1,0 +1,82 @@
+//! Records with fields, in the journal's own protocol.
+
+use std::borrow::Cow;
+
+use libsystemd::logging::{Priority, connected_to_journal, journal_send};
+use log::kv::{Error, Key, Value, VisitSource};
+use log::{Level, Record};
+
+/// What `journalctl -t` goes by.
+const IDENTIFIER: &str = "websockify";
+
+/// Whether the journal reads what this process writes to standard error: then it can have fields
+/// as well (`JOURNAL_STREAM`, systemd.exec(5)).
+pub(super) fn is_connected() -> bool {
+    connected_to_journal()
+}
+
+/// Sends a record; `false` when the journal does not take it.
+pub(super) fn send(record: &Record<'_>) -> bool {
+    let mut fields = Fields(vec![("SYSLOG_IDENTIFIER".into(), IDENTIFIER.into())]);
+    // Nothing that we visit fails.
+    let _ = record.key_values().visit(&mut fields);
+    let text = match record.args().as_str() {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(record.args().to_string()),
+    };
+    journal_send(priority(record.level()), &text, fields.0.into_iter()).is_ok()
+}
+
+fn priority(level: Level) -> Priority {
+    match level {
+        Level::Error => Priority::Error,
+        Level::Warn => Priority::Warning,
+        Level::Info => Priority::Info,
+        Level::Debug | Level::Trace => Priority::Debug,
+    }
+}
+
+/// `client = …` in a call becomes `WEBSOCKIFY_CLIENT=…`, and `event = …` the `MESSAGE_ID`.
+#[derive(Debug, Default)]
+struct Fields(Vec<(Cow<'static, str>, String)>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let value = value.to_string();
+        if !value.is_empty() {
+            let name = match key.as_str() {
+                "event" => "MESSAGE_ID".into(),
+                key => format!("WEBSOCKIFY_{}", key.to_ascii_uppercase()).into(),
+            };
+            self.0.push((name, value));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::kv::{Source, Value};
+
+    use super::Fields;
+    use crate::log::Event;
+
+    #[test]
+    fn keys_become_fields_and_an_event_its_id() {
+        let mut fields = Fields::default();
+        let session = Value::from(Event::Session.id());
+        let pairs = [
+            ("event", session),
+            ("bytes_in", Value::from(7)),
+            ("identity", Value::from("")),
+        ];
+        pairs.as_slice().visit(&mut fields).unwrap();
+        assert_eq!(
+            fields.0,
+            [
+                ("MESSAGE_ID".into(), Event::Session.id().to_owned()),
+                ("WEBSOCKIFY_BYTES_IN".into(), "7".to_owned()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! What the program gives up before it serves anybody, whoever started it: capabilities, the way to
+//! more privileges, being looked into, and by landlock (landlock(7)) every file, port and process that
+//! it does not need. [`plan`] says what it needs.
+//!
+//! All of this is a thread's own, and inherited by the threads that it starts: so it comes before
+//! there are others. Programs that are started later inherit it as well. Whatever needs more (a
+//! wrapped program, a helper that is asked) has to be started before, or by a process that was.
+
+pub mod plan;
+
+use std::fmt;
+
+use caps::CapSet;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
+};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
+use crate::error::Failure;
+use crate::log::Event;
+use plan::Plan;
+
+/// The newest landlock whose rights are all known here; the kernel may have less.
+const KNOWN: ABI = ABI::V6;
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// No start without the walls around files.
+    Enforce,
+    /// As much as the kernel has.
+    Try,
+    /// Nothing.
+    Off,
+}
+
+/// What the kernel holds up from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sandbox(u8);
+
+/// Lets nobody look into the process (ptrace(2), core dumps). Before the first key is read.
+pub fn hide(wanted: Wanted) {
+    if wanted != Wanted::Off {
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            log::warn!("cannot hide this process's memory: {error}");
+        }
+    }
+}
+
+/// Goes inside. Call it before there are threads, with everything open that `plan` does not name.
+///
+/// # Errors
+/// [`Failure::Sandbox`] when it is to be enforced and cannot.
+pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
+    if wanted == Wanted::Off {
+        return Ok(Sandbox(0));
+    }
+    let entered = if plan.helper {
+        Err("a helper program would be inside it, and may need anything".to_owned())
+    } else {
+        drop_capabilities().and_then(|()| restrict(plan).map_err(|it| it.to_string()))
+    };
+    match entered {
+        Ok(sandbox) if sandbox.has_files() => Ok(sandbox),
+        otherwise => {
+            let fault = otherwise.err().unwrap_or_else(|| {
+                "the kernel has no landlock, or a filter of system calls forbids it".to_owned()
+            });
+            if wanted == Wanted::Enforce {
+                log::error!(event = Event::SandboxRefused; "no sandbox: {fault}");
+                return Err(Failure::Sandbox(format!(
+                    "cannot start with --sandbox=enforce: {fault}; \
+                     with --sandbox=try we would serve without"
+                )));
+            }
+            log::warn!(event = Event::Sandbox, sandbox = "none"; "no sandbox: {fault}");
+            Ok(Sandbox(0))
+        }
+    }
+}
+
+/// Does nothing where there are none: the call itself may be forbidden.
+fn drop_capabilities() -> Result<(), String> {
+    let cannot = |error| format!("capabilities cannot be dropped: {error}");
+    // Ambient first: it needs the others.
+    for set in [
+        CapSet::Ambient,
+        CapSet::Inheritable,
+        CapSet::Effective,
+        CapSet::Permitted,
+    ] {
+        if !caps::read(None, set).map_err(cannot)?.is_empty() {
+            caps::clear(None, set).map_err(cannot)?;
+        }
+    }
+    Ok(())
+}
+
+fn restrict(plan: &Plan) -> Result<Sandbox, RulesetError> {
+    let ports = plan.connect.iter().flatten();
+    let mut rules = Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?;
+    if plan.connect.is_some() {
+        rules = rules.handle_access(AccessNet::ConnectTcp)?;
+    }
+    if !plan.bind {
+        rules = rules.handle_access(AccessNet::BindTcp)?;
+    }
+    let status = rules
+        .scope(Scope::from_all(KNOWN))?
+        .create()?
+        .add_rules(path_beneath_rules(
+            &plan.read,
+            AccessFs::ReadFile | AccessFs::ReadDir,
+        ))?
+        .add_rules(path_beneath_rules(
+            &plan.write,
+            AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::Truncate,
+        ))?
+        .add_rules(path_beneath_rules(&plan.remove, AccessFs::RemoveFile))?
+        .add_rules(
+            ports.map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))),
+        )?
+        .restrict_self()?;
+    Ok(Sandbox(match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } if status.no_new_privs => {
+            effective_abi as u8
+        }
+        _ => 0,
+    }))
+}
+
+impl Sandbox {
+    fn has_files(self) -> bool {
+        self.0 >= ABI::V1 as u8
+    }
+
+    /// In a word or two, for the status line.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        match self.0 {
+            0 => "none",
+            1..=3 => "files only",
+            4 | 5 => "files and ports",
+            _ => "full",
+        }
+    }
+}
+
+impl fmt::Display for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sandbox {}", self.summary())?;
+        if self.has_files() {
+            let abi = self.0;
+            write!(
+                f,
+                ": no capabilities, no new privileges, landlock ABI {abi}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sandbox;
+
+    /// Documentation/userspace-api/landlock.rst: TCP came with 4, scopes with 6.
+    #[test]
+    fn each_kernel_is_told_apart_by_what_it_holds_up() {
+        for (abi, summary) in [
+            (0, "none"),
+            (1, "files only"),
+            (3, "files only"),
+            (4, "files and ports"),
+            (6, "full"),
+            (7, "full"),
+        ] {
+            assert_eq!(Sandbox(abi).summary(), summary);
+        }
+        let shown = "sandbox full: no capabilities, no new privileges, landlock ABI 7";
+        assert_eq!(Sandbox(7).to_string(), shown);
+    }
+}

@@ -1,0 +1,49 @@
+# A bridge that was broken into finds every door closed: by its unit, by its own sandbox, and mostly
+# by both. docs/THREATS.md has the table; this holds it.
+target 5900
+target 5999
+target @escape
+echo '127.0.0.1 localhost' >"$(path /etc/hosts)"
+certificate one localhost
+echo secret >"$(path /root/secret)"
+install -m 755 "$(dirname "$BRIDGE")/examples/escape" "$(path /usr/bin/escape)"
+# Somebody else: another instance, with a key.
+configure 5931 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_CERT=/etc/ssl/test/one.pem' \
+    'WEBSOCKIFY_KEY=/etc/ssl/test/one.key'
+succeeds inside systemctl enable --now websockify@5931.socket
+served 5931
+other=$(main_pid websockify@5931.service)
+key=$(inside find /run/credentials/websockify@5931.service -name '*one.key')
+[ -n "$key" ] || fail 'the other instance has no key'
+given=(ESCAPE_PID="$other" ESCAPE_PORT=5999 ESCAPE_KEY="$key")
+
+# in_unit SANDBOX: the doors that are open with the unit's walls.
+in_unit() {
+    configure 5932 'WEBSOCKIFY_LISTEN=5932' 'WEBSOCKIFY_TARGET=localhost:5900' "WEBSOCKIFY_SANDBOX=$1" \
+        "${given[@]}"
+    override websockify@5932.service '[Service]' 'Type=oneshot' 'Restart=no' 'WatchdogSec=0' \
+        'BindReadOnlyPaths=/usr/bin/escape:/usr/bin/websockify' "Environment=RUN=$1"
+    succeeds inside systemctl start websockify@5932.service
+    says websockify@5932.service 'look a name up'
+    journal websockify@5932.service | sed -n '/^sandbox/h; /^sandbox/!H; ${x; p}' | grep -a '^open: ' || true
+}
+both=$(in_unit enforce)
+unit=$(in_unit off)
+alone=$(inside env "${given[@]}" escape 6080 localhost:5900 | grep '^open: ') || true
+by_hand=$(inside env "${given[@]}" escape --sandbox=off 6080 localhost:5900 | grep '^open: ') || true
+for set in both unit alone by_hand; do
+    printf -- '-- %s:\n%s\n' "$set" "${!set}"
+done
+[ "$both" = 'open: look a name up' ] || fail 'a door is open'
+[ "$unit" = 'open: list users'\'' programs
+open: write to /tmp
+open: write to its own runtime directory
+open: open a port
+open: connect to another port
+open: connect to an abstract socket
+open: look a name up' ] || fail 'the unit alone leaves other doors open than the table has'
+[ "$alone" = 'open: read /etc/shadow
+open: read the key in /etc
+open: make a namespace
+open: open a netlink socket
+open: look a name up' ] || fail 'the sandbox alone leaves other doors open than the table has'

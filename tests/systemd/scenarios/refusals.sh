@@ -1,0 +1,38 @@
+# What would not serve a client does not start, and says why.
+# refused NAME SENTENCE [STATUS]: by enable --now, in the journal, and by hand.
+refused() {
+    fails 1 inside systemctl enable --now "websockify@$1.socket"
+    says "websockify@$1.socket" "$2"
+    fails "${3:-1}" inside websockify --check-instance "$1"
+    contains "$(cat "$scratch/fails")" "$2" || fail "--check-instance $1: $(cat "$scratch/fails")"
+}
+instances=(5911)
+refused 5911 'there is no /etc/websockify/5911.conf: write it, with a line WEBSOCKIFY_TARGET=host:port'
+configure 5911 '# nothing yet'
+refused 5911 'names no target: add a line WEBSOCKIFY_TARGET=host:port'
+configure 5911 'WEBSOCKIFY_TARGET=localhost'
+refused 5911 "target 'localhost' is not host:port" 2
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5911'
+refused 5911 'is where we listen ourselves'
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_HEARTBEAT=soon'
+refused 5911 "integer value: 'soon'" 2
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_KEY=/etc/ssl/none.key' \
+    'WEBSOCKIFY_CERT=/etc/ssl/none.pem'
+refused 5911 '--cert /etc/ssl/none.pem: No such file'
+certificate one localhost
+certificate two localhost
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_CERT=/etc/ssl/test/one.pem' \
+    'WEBSOCKIFY_KEY=/etc/ssl/test/two.key'
+refused 5911 'the key does not belong to the certificate'
+configure 5911 'WEBSOCKIFY_UNIX_TARGET=/tmp/desk.sock'
+refused 5911 'that is hidden from the service'
+configure desk 'WEBSOCKIFY_TARGET=localhost:5900'
+fails 1 inside websockify --check-instance desk
+contains "$(cat "$scratch/fails")" "'desk' is no port: add a line WEBSOCKIFY_LISTEN=" || fail "$(cat "$scratch/fails")"
+# The target's own program is on that port already.
+target 5911
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5911'
+refused 5911 'is where we listen ourselves'
+# And when all is well, it says so.
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900'
+succeeds inside websockify --check-instance 5911

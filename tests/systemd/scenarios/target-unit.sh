@@ -1,0 +1,14 @@
+# websockify.target ends and restarts all services, which a package's upgrade does; sockets stay.
+target 5900
+for port in 6011 6012; do
+    configure "$port" 'WEBSOCKIFY_TARGET=localhost:5900'
+    succeeds inside systemctl enable --now "websockify@$port.socket"
+    served "$port"
+done
+first=$(main_pid websockify@6011.service) second=$(main_pid websockify@6012.service)
+succeeds inside systemctl restart websockify.target
+served 6011
+served 6012
+[ "$(main_pid websockify@6011.service)" != "$first" ] || fail 'not restarted'
+[ "$(main_pid websockify@6012.service)" != "$second" ] || fail 'not restarted'
+is websockify@6011.socket active
