@@ -40,6 +40,8 @@ pub struct Config {
     pub auth: auth::Options,
     /// See [`Options::log_file`].
     pub log_file: Option<PathBuf>,
+    /// See [`crate::log::Options::looks_up_a_name`].
+    pub log_by_name: bool,
     /// What is given up before they come.
     pub sandbox: sandbox::Wanted,
     /// See [`Options::record`].
@@ -164,6 +166,7 @@ impl Config {
                 "--daemon: whoever passes us a socket keeps us in the background already",
             ));
         }
+        let log_by_name = crate::log::Options::new(&options)?.looks_up_a_name();
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
         let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
@@ -173,6 +176,7 @@ impl Config {
             record: options.record,
             listen,
             log_file: options.log_file.clone(),
+            log_by_name,
             sandbox: match options.sandbox.as_str() {
                 "enforce" => sandbox::Wanted::Enforce,
                 "off" => sandbox::Wanted::Off,

@@ -1,5 +1,6 @@
 //! Where the log goes beside standard error.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::syslog::{self, Server};
@@ -54,5 +55,12 @@ impl Options {
                 daemon,
             }),
         })
+    }
+
+    /// Whether a name is looked up on the way to the log server, each time that the way is lost.
+    #[must_use]
+    pub fn looks_up_a_name(&self) -> bool {
+        let server = self.syslog.as_ref().map(|it| &it.server);
+        matches!(server, Some(Server::Udp(host, _)) if host.parse::<IpAddr>().is_err())
     }
 }

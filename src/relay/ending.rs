@@ -135,7 +135,8 @@ impl Relay {
     pub(super) fn target_took_some(&mut self) {
         self.stalled = Some(Instant::now());
         if self.end.is_some() && !matches!(self.down, Down::Closing { .. }) {
-            self.set_timer(limits::LINGER_TIME);
+            // After the target's own end it is the client that has to finish: not less than its time.
+            self.set_timer(limits::LINGER_TIME.max(self.close_time()));
         }
     }
 

@@ -10,7 +10,7 @@ pub mod plan;
 
 use std::fmt;
 
-use caps::CapSet;
+use caps::{CapSet, Capability, CapsHashSet};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
@@ -59,7 +59,7 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
     let entered = if plan.helper {
         Err("a helper program would be inside it, and may need anything".to_owned())
     } else {
-        drop_capabilities().and_then(|()| restrict(plan).map_err(|it| it.to_string()))
+        drop_capabilities(plan).and_then(|()| restrict(plan).map_err(|it| it.to_string()))
     };
     match entered {
         Ok(sandbox) if sandbox.has_files() => Ok(sandbox),
@@ -81,7 +81,13 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
 }
 
 /// Does nothing where there are none: the call itself may be forbidden.
-fn drop_capabilities() -> Result<(), String> {
+fn drop_capabilities(plan: &Plan) -> Result<(), String> {
+    // A wrapped program may be another user's.
+    let kept: &[Capability] = if plan.signal {
+        &[Capability::CAP_KILL]
+    } else {
+        &[]
+    };
     let cannot = |error| format!("capabilities cannot be dropped: {error}");
     // Ambient first: it needs the others.
     for set in [
@@ -90,8 +96,10 @@ fn drop_capabilities() -> Result<(), String> {
         CapSet::Effective,
         CapSet::Permitted,
     ] {
-        if !caps::read(None, set).map_err(cannot)?.is_empty() {
-            caps::clear(None, set).map_err(cannot)?;
+        let had = caps::read(None, set).map_err(cannot)?;
+        let left: CapsHashSet = kept.iter().copied().filter(|it| had.contains(it)).collect();
+        if had != left {
+            caps::set(None, set, &left).map_err(cannot)?;
         }
     }
     Ok(())
@@ -106,8 +114,13 @@ fn restrict(plan: &Plan) -> Result<Sandbox, RulesetError> {
     if !plan.bind {
         rules = rules.handle_access(AccessNet::BindTcp)?;
     }
+    let scopes = if plan.signal {
+        Scope::AbstractUnixSocket.into()
+    } else {
+        Scope::from_all(KNOWN)
+    };
     let status = rules
-        .scope(Scope::from_all(KNOWN))?
+        .scope(scopes)?
         .create()?
         .add_rules(path_beneath_rules(
             &plan.read,

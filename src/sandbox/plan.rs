@@ -47,6 +47,8 @@ pub struct Plan {
     pub connect: Option<Vec<u16>>,
     /// Whether TCP ports may be opened.
     pub bind: bool,
+    /// Whether processes outside are signalled.
+    pub signal: bool,
     /// Whether programs are started that need who knows what.
     pub helper: bool,
 }
@@ -100,6 +102,11 @@ impl Plan {
                 .filter_map(Path::parent)
                 .map(directory),
         );
+        if config.log_by_name {
+            plan.read.extend(NAMES.iter().map(PathBuf::from));
+        }
+        // Its supervisor stops it; if somebody has killed that, we do.
+        plan.signal = config.wrap.is_some();
         if config.wrap.is_none() {
             plan.reach(config.to.as_ref());
         }

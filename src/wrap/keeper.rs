@@ -193,7 +193,10 @@ impl Keeper {
             }
             Event::Listening => {
                 log::log!(news(Level::Info), "{} listens", self.name);
-                self.timer = None;
+                // In a pause it is one that was left behind, and the timer is the next start.
+                if *self.state.borrow() != State::Pausing {
+                    self.timer = None;
+                }
                 self.state.send_modify(|state| match state {
                     State::Background { listening } => *listening = true,
                     State::Starting | State::Silent => *state = State::Listening,
@@ -264,7 +267,9 @@ impl Keeper {
     fn lose(&mut self) {
         log::error!("the supervisor of {} is gone", self.name);
         if let Some(group) = self.pid.take() {
-            let _ = kill_process_group(group, Signal::TERM);
+            if let Err(error) = kill_process_group(group, Signal::TERM) {
+                log::error!("{} goes on without us: {error}", self.name);
+            }
         }
         self.state.send_replace(State::Lost);
     }
