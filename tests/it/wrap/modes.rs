@@ -213,3 +213,29 @@ fn respawn_is_paced_and_told_once() {
     bridge.terminate();
     assert_eq!(bridge.wait().code(), Some(0));
 }
+
+#[test]
+fn a_leftover_that_listens_in_a_pause_does_not_take_the_next_start() {
+    super::library();
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    // The sixth run ends before a second's pause, in which what it has left behind listens and goes.
+    let program = format!(
+        "echo run >>{runs}; [ $(wc -l <{runs}) != 6 ] || \
+         (sleep 0.1; exec timeout 3 busybox nc -l -p {{port}}) & exit 1",
+        runs = runs.display()
+    );
+    let bridge = Bridge::spawn(&[
+        "127.0.0.1:{port}",
+        "--wrap-mode=respawn",
+        "-v",
+        "--",
+        "sh",
+        "-c",
+        &program,
+    ]);
+    bridge.wait_until("start after the leftover's", |seen| {
+        let (_, after) = seen.stderr.split_once("sh listens")?;
+        after.contains("sh started, pid=").then_some(())
+    });
+}
