@@ -380,3 +380,7 @@ pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
 
 /// How long our exit waits for recordings to be written to their end.
 pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
+
+/// How often a session that ends at a time looks at the clock: it may have been set, or the machine
+/// have slept, of which no timer tells.
+pub const CLOCK_LOOK: Duration = Duration::from_secs(60);
