@@ -49,6 +49,12 @@ impl Sockets {
     }
 }
 
+/// A token that leads down as the plain path of its socket.
+pub(super) fn spelt(token: &str) -> String {
+    let parts = token.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// A token as a path that leads down only.
 fn relative(token: &str) -> Option<PathBuf> {
     let path = Path::new(token);
@@ -60,7 +66,15 @@ fn relative(token: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::relative;
+    use super::{relative, spelt};
+
+    #[test]
+    fn one_spelling_for_each() {
+        for token in ["a/b", "./a/b", "a//b", "a/./b", ".//a/./b/"] {
+            assert_eq!(spelt(token), "a/b", "{token}");
+        }
+        assert_eq!(spelt("..vm"), "..vm");
+    }
 
     #[test]
     fn only_down() {
