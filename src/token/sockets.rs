@@ -34,7 +34,7 @@ impl Sockets {
             path: path.clone(),
         };
         let root = self.0.clone();
-        let found = spawn_blocking(move || find_socket(&root, &path)).await;
+        let found = spawn_blocking(move || find_socket(&root, Path::new("."), &path)).await;
         match found.map_err(|error| Fault(error.to_string()))? {
             Ok(_) => Ok(Some(Route {
                 // The socket's name is the token.
