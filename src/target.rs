@@ -177,7 +177,15 @@ pub fn parse_port(text: &str) -> Option<u16> {
     reason = "this file is the one that connects"
 )]
 async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
-    UnixStream::connect(path).await.map(Socket::Unix)
+    loop {
+        match UnixStream::connect(&path).await {
+            // So many wait to be accepted that there is no room for one more (connect(2)).
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                time::sleep(limits::CONNECT_RETRY).await;
+            }
+            connected => return connected.map(Socket::Unix),
+        }
+    }
 }
 
 async fn dial_inside(root: &Path, room: &Path, path: &Path) -> io::Result<Socket> {
