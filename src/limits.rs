@@ -62,6 +62,11 @@ pub const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Head start of one address of the target before the next is tried beside it (RFC 8305, 5).
 pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
 
+/// Pause before a Unix socket is tried again whose listener has no room for one more, for
+/// [`CONNECT_TIME`] in all. The kernel does not tell when there is: a try is one system call, and
+/// who waits does not notice so short a time.
+pub const CONNECT_RETRY: Duration = Duration::from_millis(20);
+
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
 
@@ -380,3 +385,7 @@ pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
 
 /// How long our exit waits for recordings to be written to their end.
 pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
+
+/// How often a session that ends at a time looks at the clock: it may have been set, or the machine
+/// have slept, of which no timer tells.
+pub const CLOCK_LOOK: Duration = Duration::from_secs(60);

@@ -81,7 +81,8 @@ pub fn is_ours(listen: &Listen, target: &Target) -> bool {
             let here = resolve(host, *port).unwrap_or_default();
             targets.iter().any(|target| {
                 let everywhere = host.is_empty() || here.iter().any(|it| it.ip().is_unspecified());
-                here.contains(target) || everywhere && is_of_this_machine(target.ip())
+                let target = reached(*target);
+                here.contains(&target) || everywhere && is_of_this_machine(target)
             })
         }
         _ => false,
@@ -121,10 +122,23 @@ impl Door {
     }
 }
 
-/// Whether this machine has the address: then a socket can be bound to it.
+/// Where connect(2) leads: to IPv4 also by its addresses in IPv6, and to loopback by an address
+/// that is none.
 #[must_use]
-pub fn is_of_this_machine(address: IpAddr) -> bool {
-    let address = SocketAddr::new(address, 0);
+pub fn reached(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(match address.ip().to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    });
+    address
+}
+
+/// Whether this machine has the address: then a socket can be bound to it. One of a link needs its
+/// zone for that.
+#[must_use]
+pub fn is_of_this_machine(mut address: SocketAddr) -> bool {
+    address.set_port(0);
     Socket::new(Domain::for_address(address), Type::DGRAM, None)
         .is_ok_and(|socket| socket.bind(&address.into()).is_ok())
 }

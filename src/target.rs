@@ -86,13 +86,22 @@ impl Target {
                     let within = walls.judge_path(path)?;
                     let inside = within.and_then(|it| Some((it, path.strip_prefix(it).ok()?)));
                     match inside {
-                        Some((root, path)) => (dial_inside(root, path).await?, None),
+                        Some((root, path)) => {
+                            (dial_inside(root, Path::new("."), path).await?, None)
+                        }
                         None => (dial_unix(path.clone()).await?, None),
                     }
                 }
                 Self::Inside { root, path } => {
-                    walls.judge_path(&root.join(path))?;
-                    (dial_inside(root, path).await?, None)
+                    let whole = root.join(path);
+                    // What is allowed may be less than all of the directory: then no link leads
+                    // out of that, either.
+                    let narrower = walls.judge_path(&whole)?.and_then(|allowed| {
+                        let room = Path::new(".").join(allowed.strip_prefix(root).ok()?);
+                        Some((room, whole.strip_prefix(allowed).ok()?))
+                    });
+                    let (room, path) = narrower.unwrap_or_else(|| (".".into(), path));
+                    (dial_inside(root, &room, path).await?, None)
                 }
                 Self::Loopback(port) => {
                     let hosts: [IpAddr; 2] =
@@ -168,24 +177,33 @@ pub fn parse_port(text: &str) -> Option<u16> {
     reason = "this file is the one that connects"
 )]
 async fn dial_unix(path: PathBuf) -> io::Result<Socket> {
-    UnixStream::connect(path).await.map(Socket::Unix)
+    loop {
+        match UnixStream::connect(&path).await {
+            // So many wait to be accepted that there is no room for one more (connect(2)).
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                time::sleep(limits::CONNECT_RETRY).await;
+            }
+            connected => return connected.map(Socket::Unix),
+        }
+    }
 }
 
-async fn dial_inside(root: &Path, path: &Path) -> io::Result<Socket> {
-    let (root, path) = (root.to_owned(), path.to_owned());
-    let socket = spawn_blocking(move || find_socket(&root, &path)).await??;
+async fn dial_inside(root: &Path, room: &Path, path: &Path) -> io::Result<Socket> {
+    let (root, room, path) = (root.to_owned(), room.to_owned(), path.to_owned());
+    let socket = spawn_blocking(move || find_socket(&root, &room, &path)).await??;
     // By its descriptor, so that it is the socket that was found and not what its name is now.
     dial_unix(format!("/proc/self/fd/{}", socket.as_raw_fd()).into()).await
 }
 
-/// Finds a socket in a directory; blocks.
+/// Finds a socket in `room`, a directory in `root` or that itself; blocks.
 ///
 /// # Errors
-/// The kernel's: EXDEV for a way out; ENOTSOCK for what is no socket.
-pub fn find_socket(root: &Path, path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(root, flags, Mode::empty())?;
-    let socket = inside::open(root.as_fd(), path, OFlags::PATH)?;
+/// The kernel's: EXDEV for a way out of either; ENOTSOCK for what is no socket.
+pub fn find_socket(root: &Path, room: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, directory, Mode::empty())?;
+    let room = inside::open(root.as_fd(), room, directory)?;
+    let socket = inside::open(room.as_fd(), path, OFlags::PATH)?;
     match FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) {
         FileType::Socket => Ok(socket),
         _ => Err(Errno::NOTSOCK.into()),

@@ -1,12 +1,13 @@
 //! What ends a session beside its client and its target.
 
 use std::future::pending;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::drain::Drain;
+use crate::limits;
 use crate::websocket::close::Close;
 
 /// Returns when the session is to end, and why: the server ends, its time is up, or the
@@ -19,8 +20,9 @@ pub(super) async fn told(
     let expired = async {
         match until {
             Some(until) => {
-                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-                Box::pin(sleep(left)).await;
+                while let Some(pause) = next_look(until, SystemTime::now()) {
+                    Box::pin(sleep(pause)).await;
+                }
             }
             None => pending().await,
         }
@@ -38,6 +40,12 @@ pub(super) async fn told(
     }
 }
 
+/// How long to wait before the clock is looked at again; `None` when it is time.
+fn next_look(until: SystemTime, now: SystemTime) -> Option<Duration> {
+    let left = until.duration_since(now).ok()?;
+    (!left.is_zero()).then(|| left.min(limits::CLOCK_LOOK))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
@@ -45,7 +53,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
-    use super::told;
+    use super::{next_look, told};
     use crate::drain::drain;
     use crate::websocket::close::Close;
 
@@ -68,5 +76,21 @@ mod tests {
         assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
         drainer.tell();
         assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
+    }
+
+    /// For it may be set, or go on while the machine sleeps and no timer runs.
+    #[test]
+    fn the_clock_is_looked_at_again_and_again() {
+        let now = SystemTime::now();
+        let seconds = Duration::from_secs;
+        for (until, pause) in [
+            (now + seconds(86_400), Some(seconds(60))),
+            (now + seconds(61), Some(seconds(60))),
+            (now + seconds(5), Some(seconds(5))),
+            (now, None),
+            (now - seconds(5), None),
+        ] {
+            assert_eq!(next_look(until, now), pause);
+        }
     }
 }

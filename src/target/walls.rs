@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::{parse_port, split_host_port};
-use crate::listener::{Own, is_of_this_machine};
+use crate::listener::{Own, is_of_this_machine, reached};
 
 /// What holds every session.
 #[derive(Debug, Default)]
@@ -80,11 +80,12 @@ impl Walls {
         if !(self.allowed.is_empty() || self.allowed.iter().any(allows)) {
             return Err(Forbidden::NotAllowed);
         }
+        let to = reached(address);
         let ours = |own: &Own| match own {
             Own::Tcp { address, only_v6 } if address.port() == port => {
                 let all = address.ip().is_unspecified();
-                let family = address.is_ipv4() == ip.is_ipv4() || address.is_ipv6() && !only_v6;
-                address.ip().to_canonical() == ip || all && family && is_of_this_machine(ip)
+                let family = address.is_ipv4() == to.is_ipv4() || address.is_ipv6() && !only_v6;
+                address.ip().to_canonical() == to.ip() || all && family && is_of_this_machine(to)
             }
             _ => false,
         };
@@ -231,7 +232,8 @@ fn without_dot(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::fs;
+    use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
     use std::path::Path;
 
     use super::{Forbidden, Own, Rule, Walls};
@@ -314,6 +316,13 @@ mod tests {
             (at("127.0.0.1:6080", false), "127.0.0.1:6080", true),
             (at("127.0.0.1:6080", false), "[::ffff:127.0.0.1]:6080", true),
             (at("127.0.0.1:6080", false), "127.0.0.2:6080", false),
+            (at("127.0.0.1:6080", false), "0.0.0.0:6080", true),
+            (at("127.0.0.1:6080", false), "[::ffff:0.0.0.0]:6080", true),
+            (at("127.0.0.1:6080", false), "[::]:6080", false),
+            (at("127.0.0.2:6080", false), "0.0.0.0:6080", false),
+            (at("[::1]:6080", false), "[::]:6080", true),
+            (at("[::1]:6080", false), "0.0.0.0:6080", false),
+            (at("[::]:6080", true), "[::]:6080", true),
         ] {
             let shown = format!("{own:?} {target}");
             let walls = Walls::new(Vec::new(), vec![own]);
@@ -324,6 +333,26 @@ mod tests {
                 Ok(())
             };
             assert_eq!(judged.map(|_| ()), expected, "{shown}");
+        }
+    }
+
+    /// Where it has one: it counts with its zone only.
+    #[test]
+    fn our_own_listeners_by_an_address_of_a_link() {
+        let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        for line in addresses.lines().filter(|line| line.starts_with("fe80")) {
+            let hex = |word: &str| u128::from_str_radix(word, 16).unwrap();
+            let mut words = line.split_whitespace().map(hex);
+            let ip = Ipv6Addr::from(words.next().unwrap());
+            let zone = u32::try_from(words.next().unwrap()).unwrap();
+            let target = SocketAddrV6::new(ip, 6080, 0, zone).into();
+            let own = Own::Tcp {
+                address: "[::]:6080".parse().unwrap(),
+                only_v6: false,
+            };
+            let walls = Walls::new(Vec::new(), vec![own]);
+            let judged = walls.judge("h", vec![target]);
+            assert_eq!(judged, Err(Forbidden::Ourselves), "{target}");
         }
     }
 

@@ -41,7 +41,12 @@ impl From {
 
     /// The token of a request; an empty one is none.
     pub(super) fn token(&self, request: &Request<()>) -> Option<String> {
-        let header = |name: &HeaderName| request.headers().get(name)?.to_str().ok();
+        let header = |name: &HeaderName| {
+            let mut values = request.headers().get_all(name).iter();
+            let value = values.next()?;
+            // Of several, one may be the client's own that a proxy has let through.
+            values.next().is_none().then(|| value.to_str().ok())?
+        };
         let token = match self {
             Self::Query => in_query(request.uri().query()?)?,
             Self::Path => {
@@ -141,6 +146,14 @@ mod tests {
             ("header:y-token", "/?token=no", None),
         ] {
             assert_eq!(asked(from, target).as_deref(), token, "{from} {target}");
+        }
+        let twice = Request::get("/")
+            .header("Host", "vm2")
+            .header("Host", "vm1");
+        let twice = twice.header("X-Token", "b").header("X-Token", "a");
+        let twice = twice.body(()).unwrap();
+        for from in ["host", "header:x-token"] {
+            assert_eq!(From::parse(from).unwrap().token(&twice), None, "{from}");
         }
         assert_eq!(super::host("[::1]:80"), "::1");
         assert!(From::parse("header:a b").is_err() && From::parse("cookie").is_err());

@@ -118,7 +118,11 @@ impl HttpApi {
                     continue;
                 }
             }
+            // Where none are needed, 401 may be what the server thinks of the token.
+            let ours_are_wrong =
+                status == StatusCode::UNAUTHORIZED && self.template.credentials(&uri).is_some();
             return match status {
+                _ if ours_are_wrong => Err(answered(status)),
                 StatusCode::REQUEST_TIMEOUT
                 | StatusCode::TOO_MANY_REQUESTS
                 | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(answered(status)),

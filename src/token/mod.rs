@@ -263,7 +263,7 @@ impl Many {
         match self.plugin.look_up(&token).await {
             Ok(Some(route)) => Ok(Found {
                 route: Arc::new(route),
-                token: Some(Mark::of(&token)),
+                token: Some(Mark::of(&self.plugin.spelt(&token))),
             }),
             Ok(None) => {
                 // And no right one makes up for it: who has a token of one's own may not guess

@@ -1,6 +1,7 @@
 //! Every plugin, ready to look tokens up: what each has to say to the few things that are asked of
 //! all.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::jwt::{self, Jwt};
 use super::options::Plugin;
 #[cfg(feature = "redis")]
 use super::redis::Redis;
-use super::sockets::Sockets;
+use super::sockets::{self, Sockets};
 use super::table::{self, Table};
 use crate::error::Failure;
 use crate::helper::Running;
@@ -137,6 +138,15 @@ impl Ready {
         };
         if let Err(fault) = tried {
             log::warn!("{} cannot be asked at the moment: {fault}", self.name());
+        }
+    }
+
+    /// The one spelling of a token that has several: by it sessions of the token are found again.
+    pub(super) fn spelt<'t>(&self, token: &'t str) -> Cow<'t, str> {
+        match self {
+            Self::Table(table) => table.spelt(token).into(),
+            Self::Sockets(_) => sockets::spelt(token).into(),
+            _ => token.into(),
         }
     }
 

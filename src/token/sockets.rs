@@ -34,7 +34,7 @@ impl Sockets {
             path: path.clone(),
         };
         let root = self.0.clone();
-        let found = spawn_blocking(move || find_socket(&root, &path)).await;
+        let found = spawn_blocking(move || find_socket(&root, Path::new("."), &path)).await;
         match found.map_err(|error| Fault(error.to_string()))? {
             Ok(_) => Ok(Some(Route {
                 // The socket's name is the token.
@@ -49,6 +49,12 @@ impl Sockets {
     }
 }
 
+/// A token that leads down as the plain path of its socket.
+pub(super) fn spelt(token: &str) -> String {
+    let parts = token.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// A token as a path that leads down only.
 fn relative(token: &str) -> Option<PathBuf> {
     let path = Path::new(token);
@@ -60,7 +66,15 @@ fn relative(token: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::relative;
+    use super::{relative, spelt};
+
+    #[test]
+    fn one_spelling_for_each() {
+        for token in ["a/b", "./a/b", "a//b", "a/./b", ".//a/./b/"] {
+            assert_eq!(spelt(token), "a/b", "{token}");
+        }
+        assert_eq!(spelt("..vm"), "..vm");
+    }
 
     #[test]
     fn only_down() {

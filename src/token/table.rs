@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::task::spawn_blocking;
 
 use crate::limits;
+use crate::log::escape::Cut;
 use crate::route::Route;
 use crate::target::Target;
 use crate::watch::{Watch, is_hidden};
@@ -77,8 +78,8 @@ impl Table {
     pub(super) fn read(&self) -> Result<Entries, String> {
         let reading = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
         let cannot = |path: &Path| {
-            let path = path.display().to_string();
-            move |error: io::Error| format!("cannot read tokens from {path}: {error}")
+            let place = self.shown(path);
+            move |error: io::Error| format!("cannot read tokens from {place}: {error}")
         };
         let mut targets = HashMap::new();
         let mut faults = 0;
@@ -100,7 +101,10 @@ impl Table {
             for LineFault { line, text } in found {
                 faults += 1;
                 if faults <= limits::LINE_FAULTS {
-                    log::warn!("{}:{line}: {text}", file.display());
+                    match self.layout {
+                        Layout::Lines => log::warn!("{}:{line}: {text}", self.shown(&file)),
+                        Layout::FileNames => log::warn!("{}: {text}", self.shown(&file)),
+                    }
                 }
             }
         }
@@ -109,6 +113,19 @@ impl Table {
             log::warn!("{}: {more} more bad lines", self.path.display());
         }
         Ok(Entries { targets, reading })
+    }
+
+    /// A file as the log may have it: of a token that is a file's name, only where it is. The names
+    /// in a directory are whoever's who may write there.
+    fn shown(&self, file: &Path) -> String {
+        // Not cut, for the kernel bounds them: an end is what tells one file from another.
+        let escaped = |path: &Path| Cut(&path.display().to_string(), usize::MAX).to_string();
+        match self.layout {
+            Layout::FileNames if file != self.path => {
+                format!("one of the files in {}", escaped(&self.path))
+            }
+            _ => escaped(file),
+        }
     }
 
     /// Goes by `entries` from now on, unless what was read later is known already.
@@ -126,12 +143,17 @@ impl Table {
         }
     }
 
-    pub(super) fn look_up(&self, token: &str) -> Option<Route> {
-        // A name in a directory, wherever a path leads: websockify takes the last part of one.
-        let token = match self.layout {
+    /// A token as it is known here. A name in a directory, wherever a path leads: websockify takes
+    /// the last part of one.
+    pub(super) fn spelt<'t>(&self, token: &'t str) -> &'t str {
+        match self.layout {
             Layout::Lines => token,
             Layout::FileNames => token.rsplit('/').next().unwrap_or_default(),
-        };
+        }
+    }
+
+    pub(super) fn look_up(&self, token: &str) -> Option<Route> {
+        let token = self.spelt(token);
         let known = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         known.targets.get(token).cloned().map(Route::to)
     }

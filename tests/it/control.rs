@@ -144,6 +144,45 @@ fn sessions_are_ended_by_number_by_token_and_by_target() {
     assert_eq!(three.close(), ENDED);
 }
 
+/// Who may spell a token in many ways is no harder to find.
+#[test]
+fn a_token_is_ended_however_its_client_has_spelt_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("names")).unwrap();
+    fs::create_dir(at("sockets")).unwrap();
+    fs::write(at("names/secret1"), backend::echo().to_string()).unwrap();
+    backend::echo_at(&at("sockets/secret1"));
+    for (plugin, source, tokens) in [
+        ("TokenFileName", "names", ["secret1", "x/secret1"]),
+        (
+            "UnixDomainSocketDirectory",
+            "sockets",
+            ["secret1", ".//secret1"],
+        ),
+    ] {
+        let control = at("control");
+        let bridge = Bridge::start(&[
+            "127.0.0.1:{port}",
+            &format!("--token-plugin={plugin}"),
+            &format!("--token-source={}", at(source).display()),
+            &format!("--control-socket={}", control.display()),
+        ]);
+        let mut sessions = tokens.map(|token| {
+            let head = UPGRADE.replace("GET / ", &format!("GET /?token={token} "));
+            let mut ws = Ws::upgrade_with(Wire::connect(bridge.addr()), &head);
+            ws.expect_echo("hello");
+            ws
+        });
+        let output = ctl(&control, &["kill", "--token", SECRET1], "");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["ended"], 2, "{plugin}");
+        for ws in &mut sessions {
+            assert_eq!(ws.close(), ENDED, "{plugin}");
+        }
+    }
+}
+
 /// A client that goes on sending has no more say, and does not hold the session.
 #[test]
 fn nobody_holds_on_to_a_session_that_was_taken_away() {

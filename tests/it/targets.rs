@@ -1,12 +1,14 @@
 //! Ways to a target.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv6Addr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::backend;
 use crate::bridge::Bridge;
@@ -42,6 +44,31 @@ fn a_name_with_two_addresses_is_reached_at_the_one_that_listens() {
     let v6 = backend::serve_on((Ipv6Addr::LOCALHOST, 0).into(), backend::echo_on);
     let bridge = bridge_where(&apart, "127.0.0.1 two\n::1 two\n", "two", v6.port());
     Ws::open(bridge.addr()).expect_echo("over IPv6");
+}
+
+/// A rush of clients may fill the queue for a moment.
+#[test]
+fn a_unix_socket_whose_queue_is_full_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    listener.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let queued = UnixStream::connect(&path).unwrap();
+    let target = format!("--unix-target={}", path.display());
+    let bridge = Bridge::start(&["127.0.0.1:{port}", &target]);
+    let mut ws = Ws::open(bridge.addr());
+    let client = ws.wire.stream().try_clone().unwrap();
+    let usual = client.read_timeout().unwrap();
+    let moment = Some(Duration::from_millis(200));
+    client.set_read_timeout(moment).unwrap();
+    let told = client.peek(&mut [0]).unwrap_err();
+    assert_eq!(told.kind(), ErrorKind::WouldBlock);
+    client.set_read_timeout(usual).unwrap();
+    drop((listener.accept().unwrap(), queued));
+    let (accepted, _) = listener.accept().unwrap();
+    (&accepted).write_all(b"hello").unwrap();
+    assert_eq!(ws.recv_data(5), b"hello");
 }
 
 #[test]

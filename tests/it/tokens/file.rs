@@ -143,6 +143,15 @@ fn a_directory_of_files_and_what_comes_into_it() {
 }
 
 #[test]
+fn a_name_in_the_directory_forges_no_line_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a\nforged"), "nonsense").unwrap();
+    let bridge = bridge("TokenFile", folder.path(), &[]);
+    bridge.wait_for_line(|line| line.contains("/a\\nforged:1: "));
+    assert!(!bridge.stderr().contains("\nforged"));
+}
+
+#[test]
 fn a_file_for_each_token() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -159,9 +168,12 @@ fn a_file_for_each_token() {
         assert_eq!(status(&bridge, token), 404, "{token}");
     }
     assert_eq!(status(&bridge, &format!("../{}", beside.display())), 404);
-    bridge.wait_for_line(|line| line.contains(&format!("{}:1: ", at("vm2").display())));
+    let bad = format!("one of the files in {}: ", folder.path().display());
+    bridge.wait_for_line(|line| line.contains(&bad));
     until(&bridge, 2, || replace(&at("vm5"), &echo.to_string()));
     drop(opened(&bridge, "/?token=vm5"));
+    // A file's name is a token.
+    assert!(!bridge.stderr().contains("vm"), "{}", bridge.stderr());
     fs::remove_file(folder.path().with_extension("vm4")).unwrap();
 }
 

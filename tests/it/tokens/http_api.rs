@@ -155,6 +155,8 @@ fn a_server_that_does_not_say_where_to() {
     let target = backend::echo();
     let bridge = json_api(&api.url(&format!("/text/{target}/%s")));
     unavailable(&bridge, "it is no JSON object");
+    let known = api.url("/status/401/%s").replace("://", "://me:old@");
+    unavailable(&text_api(&known), "the server answers 401");
     for status in [401, 403, 404, 410] {
         let bridge = text_api(&api.url(&format!("/status/{status}/%s")));
         assert_eq!(refused(&bridge, "/?token=good").0.status, 404);

@@ -56,6 +56,37 @@ fn only_what_is_allowed_is_reached_by_whatever_name() {
     });
 }
 
+/// Within the directory of tokens, too, where less than all of it is allowed.
+#[test]
+fn no_link_leads_out_of_what_is_allowed_of_a_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for directory in ["public", "private"] {
+        fs::create_dir(at(directory)).unwrap();
+        backend::echo_at(&at(directory).join("s"));
+    }
+    symlink("../private/s", at("public/out")).unwrap();
+    symlink("s", at("public/within")).unwrap();
+    for (allowed, reached, refused) in [
+        (
+            "public",
+            &["public/s", "public/within"][..],
+            &["public/out"][..],
+        ),
+        (".", &["public/s", "public/out", "private/s"], &[]),
+    ] {
+        let allowed = folder.path().join(allowed);
+        let allowed = format!("--allow-target=unix:{}", allowed.display());
+        let bridge = bridge("UnixDomainSocketDirectory", folder.path(), &[&allowed]);
+        for token in reached {
+            drop(opened(&bridge, &format!("/?token={token}")));
+        }
+        for token in refused {
+            assert!(close(&bridge, token).starts_with("1011 "), "{token}");
+        }
+    }
+}
+
 #[test]
 fn no_session_comes_back_to_the_bridge() {
     let folder = tempfile::tempdir().unwrap();
