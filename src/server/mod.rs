@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -233,6 +234,7 @@ async fn serve(
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
+    let served = Notify::new();
     let report = async {
         if let Some(program) = &program {
             notify::status(&hall.status());
@@ -240,18 +242,24 @@ async fn serve(
         }
         let status = hall.status();
         notify::ready(&status);
+        served.notify_one();
         if let Err(failure) = daemon.map_or(Ok(()), Daemon::ready) {
             // Who started it has left, so nobody wants it.
             return log::error!("{failure}");
         }
         hall.report(status).await;
     };
+    let reload = async {
+        // It ends in READY=1 as well, which is not to come before the first; SIGHUP waits meanwhile.
+        served.notified().await;
+        reload::keep(hall.context.clone(), hangup, stamp, || hall.status()).await;
+    };
     let mut upkeep = pin!(async {
         tokio::select! {
             () = report => {}
             () = hall.context.guide.keep() => {}
             () = control::keep(hall.clone(), control) => {}
-            () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
+            () = reload => {}
         }
     });
     let why = loop {
