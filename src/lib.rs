@@ -122,7 +122,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
             return daemon::start(&arguments).map(|()| Done::Served(0));
         }
     };
-    log::start(log::Options::new(&options)?)?;
+    let log = log::Options::new(&options)?;
+    log::start(if asks { log.judged()? } else { log })?;
     let served = serve(*options, daemon);
     log::end(served.as_ref().err());
     served

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::file;
 use super::syslog::{self, Server};
 use crate::cli;
 use crate::error::Failure;
@@ -53,6 +54,22 @@ impl Options {
                 legacy,
                 daemon,
             }),
+        })
+    }
+
+    /// For a run that serves nobody, and may be another user's: looks whether the log could go
+    /// where it is to go, and leaves standard error.
+    ///
+    /// # Errors
+    /// A --log-file that could not be written.
+    pub fn judged(self) -> Result<Self, Failure> {
+        self.file.as_deref().map(file::judge).transpose()?;
+        Ok(Self {
+            verbose: self.verbose,
+            file: None,
+            syslog: None,
+            unasked: false,
+            nowhere: false,
         })
     }
 }
