@@ -31,6 +31,7 @@ use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
 use crate::log::Event;
+use crate::open_files;
 use crate::pid_file::PidFile;
 use crate::proxies::Proxies;
 use crate::record::{Destination, Recorder};
@@ -383,18 +384,8 @@ fn context(
 /// How many connections to admit, where a session takes so many open files `each`: the limit on
 /// those has a word in it.
 fn affordable(asked: Option<u32>, each: u64) -> u32 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
-    let mut limit = getrlimit(Resource::Nofile);
-    // The soft limit is for programs that use select(2).
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if setrlimit(Resource::Nofile, raised).is_ok() {
-        limit = raised;
-    }
-    let files = limit.current.unwrap_or(u64::MAX);
+    let files = open_files::raise();
     let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
