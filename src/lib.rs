@@ -24,7 +24,8 @@
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
-//! monitoring reads. [`instance`] is what works around us under systemd.
+//! monitoring reads. [`open_files`] is a limit that is ours and no child's. [`instance`] is what works
+//! around us under systemd.
 
 pub mod auth;
 pub mod cli;
@@ -44,6 +45,7 @@ pub mod listener;
 pub mod log;
 pub mod meters;
 pub mod network;
+pub mod open_files;
 pub mod pid_file;
 pub mod proxies;
 pub mod proxy_protocol;
@@ -122,7 +124,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
             return daemon::start(&arguments).map(|()| Done::Served(0));
         }
     };
-    log::start(log::Options::new(&options)?)?;
+    let log = log::Options::new(&options)?;
+    log::start(if asks { log.judged()? } else { log })?;
     let served = serve(*options, daemon);
     log::end(served.as_ref().err());
     served

@@ -19,7 +19,7 @@ use super::codec::{self, Fields};
 use super::lines::{Line, Lines};
 use super::program::Program;
 use super::{Fault, words};
-use crate::limits;
+use crate::{limits, open_files};
 
 /// A process that speaks the protocol. Dropping it kills it.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl Running {
         let child = program.spawn().map_err(cannot)?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let pid = pid.ok_or_else(|| cannot(io::ErrorKind::NotFound.into()))?;
+        open_files::restore(pid);
         let (lines, questions) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk {
             turns: Arc::new(Semaphore::new(limits::HELPER_QUESTIONS)),

@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use time::OffsetDateTime;
 
 use crate::error::Failure;
@@ -24,11 +26,10 @@ struct State {
 impl LogFile {
     /// Opens the file, or begins it; its group may read it.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let failed = |error| Failure::start(format!("--log-file {}: {error}", path.display()));
-        let path = std::path::absolute(path).map_err(failed)?;
-        let file = append_to(&path).map_err(failed)?;
+        let absolute = std::path::absolute(path).map_err(|error| failed(path, &error))?;
+        let file = append_to(&absolute).map_err(|error| failed(path, &error))?;
         Ok(Self {
-            path,
+            path: absolute,
             state: Mutex::new(State {
                 file,
                 missing: None,
@@ -60,6 +61,25 @@ impl LogFile {
         state.file = file;
         Ok(())
     }
+}
+
+/// Looks whether it could be opened or begun, and does neither: whose it then is depends on who
+/// begins it.
+pub(super) fn judge(path: &Path) -> Result<(), Failure> {
+    let absolute = std::path::absolute(path).map_err(|error| failed(path, &error))?;
+    let judged = if absolute.is_dir() {
+        Err(Errno::ISDIR)
+    } else {
+        match (access(&absolute, Access::WRITE_OK), absolute.parent()) {
+            (Err(Errno::NOENT), Some(folder)) => access(folder, Access::WRITE_OK | Access::EXEC_OK),
+            (judged, _) => judged,
+        }
+    };
+    judged.map_err(|error| failed(path, &error.into()))
+}
+
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    Failure::start(format!("--log-file {}: {error}", path.display()))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {

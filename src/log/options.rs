@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::file;
 use super::syslog::{self, Server};
 use crate::cli;
 use crate::error::Failure;
@@ -62,5 +63,21 @@ impl Options {
     pub fn looks_up_a_name(&self) -> bool {
         let server = self.syslog.as_ref().map(|it| &it.server);
         matches!(server, Some(Server::Udp(host, _)) if host.parse::<IpAddr>().is_err())
+    }
+
+    /// For a run that serves nobody, and may be another user's: looks whether the log could go
+    /// where it is to go, and leaves standard error.
+    ///
+    /// # Errors
+    /// A --log-file that could not be written.
+    pub fn judged(self) -> Result<Self, Failure> {
+        self.file.as_deref().map(file::judge).transpose()?;
+        Ok(Self {
+            verbose: self.verbose,
+            file: None,
+            syslog: None,
+            unasked: false,
+            nowhere: false,
+        })
     }
 }

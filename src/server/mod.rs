@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -30,6 +31,7 @@ use crate::http::files::Files;
 use crate::limits;
 use crate::listener::{self, Accepted, Door, Listener};
 use crate::log::Event;
+use crate::open_files;
 use crate::pid_file::PidFile;
 use crate::proxies::Proxies;
 use crate::record::{Destination, Recorder};
@@ -233,6 +235,7 @@ async fn serve(
     let mut counts = hall.census.watch();
     let only_one = listeners.is_empty();
     let mut time_is_up = pin!(after(timeouts.0));
+    let served = Notify::new();
     let report = async {
         if let Some(program) = &program {
             notify::status(&hall.status());
@@ -240,18 +243,24 @@ async fn serve(
         }
         let status = hall.status();
         notify::ready(&status);
+        served.notify_one();
         if let Err(failure) = daemon.map_or(Ok(()), Daemon::ready) {
             // Who started it has left, so nobody wants it.
             return log::error!("{failure}");
         }
         hall.report(status).await;
     };
+    let reload = async {
+        // It ends in READY=1 as well, which is not to come before the first; SIGHUP waits meanwhile.
+        served.notified().await;
+        reload::keep(hall.context.clone(), hangup, stamp, || hall.status()).await;
+    };
     let mut upkeep = pin!(async {
         tokio::select! {
             () = report => {}
             () = hall.context.guide.keep() => {}
             () = control::keep(hall.clone(), control) => {}
-            () = reload::keep(hall.context.clone(), hangup, stamp, || hall.status()) => {}
+            () = reload => {}
         }
     });
     let why = loop {
@@ -375,18 +384,8 @@ fn context(
 /// How many connections to admit, where a session takes so many open files `each`: the limit on
 /// those has a word in it.
 fn affordable(asked: Option<u32>, each: u64) -> u32 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
-    let mut limit = getrlimit(Resource::Nofile);
-    // The soft limit is for programs that use select(2).
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if setrlimit(Resource::Nofile, raised).is_ok() {
-        limit = raised;
-    }
-    let files = limit.current.unwrap_or(u64::MAX);
+    let files = open_files::raise();
     let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);

@@ -9,7 +9,7 @@ use rustix::process::{
 };
 
 /// Sends `signals`, in turn, to each descendant; to the process group of `main` where /proc cannot
-/// be read.
+/// be read or is not of our namespace.
 pub(super) fn signal_all(main: Option<Pid>, signals: &[Signal]) {
     let Some(parents) = parents() else {
         for signal in signals {
@@ -53,6 +53,11 @@ fn descends(pid: i32, from: i32, parents: &HashMap<i32, i32>) -> bool {
 }
 
 fn parents() -> Option<HashMap<i32, i32>> {
+    // Where it was not mounted anew, its numbers are an outer namespace's (pid_namespaces(7)).
+    let this = fs::read_link("/proc/self").ok()?;
+    if this.to_str()?.parse() != Ok(getpid().as_raw_pid()) {
+        return None;
+    }
     let parents = fs::read_dir("/proc")
         .ok()?
         .filter_map(|entry| {

@@ -55,7 +55,13 @@ pub fn start(options: Options) -> Result<Supervised, Failure> {
     let cannot = |error: io::Error| Failure::start(format!("cannot wrap a program: {error}"));
     let reserved = Reserved::new(port).map_err(cannot)?;
     let (channel, theirs) = UnixStream::pair().map_err(cannot)?;
-    let mut child = Command::new("/proc/self/exe")
+    let ours = env::vars_os().filter(|(name, _)| is_ours(name.as_bytes()));
+    let mut supervisor = Command::new("/proc/self/exe");
+    for (name, _) in ours {
+        // The program may read its parent's environment in /proc.
+        supervisor.env_remove(name);
+    }
+    let mut child = supervisor
         // For the list of processes.
         .arg0("websockify")
         .arg(supervisor::WORD)
@@ -134,4 +140,38 @@ fn separates(path: &OsStr) -> bool {
 /// A pipe that was inherited as one, for the runtime that runs this.
 pub(super) fn pipe(end: &impl AsFd) -> io::Result<tokio::net::unix::pipe::Receiver> {
     tokio::net::unix::pipe::Receiver::from_owned_fd(end.as_fd().try_clone_to_owned()?)
+}
+
+/// Whether a variable is between the service manager and us, or our own option, which may hold a
+/// password.
+fn is_ours(name: &[u8]) -> bool {
+    let begins: [&[u8]; 4] = [b"WEBSOCKIFY_", b"_WEBSOCKIFY_", b"LISTEN_", b"WATCHDOG_"];
+    let names: [&[u8]; 2] = [b"NOTIFY_SOCKET", b"JOURNAL_STREAM"];
+    begins.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn what_the_program_does_not_get() {
+        for name in [
+            "WEBSOCKIFY_AUTH_SOURCE",
+            "LISTEN_FDS",
+            "LISTEN_PIDFDID",
+            "NOTIFY_SOCKET",
+        ] {
+            assert!(is_ours(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "PATH",
+            "LISTENER",
+            "WEBSOCKIFY",
+            "INVOCATION_ID",
+            "LD_PRELOAD",
+        ] {
+            assert!(!is_ours(name.as_bytes()), "{name}");
+        }
+    }
 }

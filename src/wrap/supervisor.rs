@@ -173,11 +173,6 @@ impl Supervisor {
         let mut words = self.task.command.iter();
         let mut command = Command::new(words.next().cloned().unwrap_or_default());
         command.args(words).process_group(0).stdin(Stdio::null());
-        for (name, _) in env::vars_os() {
-            if is_ours(name.as_bytes()) {
-                command.env_remove(name);
-            }
-        }
         if let Some(user) = &self.user {
             command
                 .env("HOME", &user.home)
@@ -276,39 +271,5 @@ fn end(status: WaitStatus) -> Option<End> {
         (Some(status), _) => Some(End::Status(number(status))),
         (_, Some(signal)) => Some(End::Signal(number(signal))),
         (None, None) => None,
-    }
-}
-
-/// Whether a variable is between the service manager and us, or our own option, which may hold a
-/// password.
-fn is_ours(name: &[u8]) -> bool {
-    let begins: [&[u8]; 4] = [b"WEBSOCKIFY_", b"_WEBSOCKIFY_", b"LISTEN_", b"WATCHDOG_"];
-    let names: [&[u8]; 2] = [b"NOTIFY_SOCKET", b"JOURNAL_STREAM"];
-    begins.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_ours;
-
-    #[test]
-    fn what_the_program_does_not_get() {
-        for name in [
-            "WEBSOCKIFY_AUTH_SOURCE",
-            "LISTEN_FDS",
-            "LISTEN_PIDFDID",
-            "NOTIFY_SOCKET",
-        ] {
-            assert!(is_ours(name.as_bytes()), "{name}");
-        }
-        for name in [
-            "PATH",
-            "LISTENER",
-            "WEBSOCKIFY",
-            "INVOCATION_ID",
-            "LD_PRELOAD",
-        ] {
-            assert!(!is_ours(name.as_bytes()), "{name}");
-        }
     }
 }

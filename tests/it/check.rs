@@ -1,6 +1,8 @@
 //! `--check-config`: a command line and its files are judged as at a start, and nothing is opened.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 const OURS: &str = env!("CARGO_BIN_EXE_websockify");
@@ -63,4 +65,26 @@ fn a_target_that_is_our_own_port_is_refused() {
     ] {
         assert!(!listening(listen, target), "{listen} {target}");
     }
+}
+
+/// Whoever checks may be root, and the service's user could not write what root begins.
+#[test]
+fn a_log_file_is_judged_and_not_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let judged = |path: &Path| {
+        let option = format!("--log-file={}", path.display());
+        let (code, printed) = check(&["6080", "h:1", "--syslog=none.invalid:514", &option]);
+        if code != Some(0) {
+            assert!(printed.contains(&option.replace('=', " ")), "{printed}");
+        }
+        code
+    };
+    assert_eq!(judged(&log), Some(0));
+    assert!(!log.exists());
+    fs::write(&log, "as it was\n").unwrap();
+    assert_eq!(judged(&log), Some(0));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "as it was\n");
+    assert_eq!(judged(folder.path()), Some(1));
+    assert_eq!(judged(&folder.path().join("none/log")), Some(1));
 }

@@ -113,6 +113,20 @@ fn it_keeps_nothing_of_its_starter() {
     assert!(test_kill_process(session).is_err(), "the leader lives");
 }
 
+/// Then the kernel keeps no child's status.
+#[test]
+fn its_starter_may_be_started_by_who_ignores_the_end_of_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["-D", "--pid-file=pid", LISTEN, "127.0.0.1:1"];
+    let starter = Bridge::spawn_with(&args, |command| {
+        let program = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); \
+                       os.execvp(sys.argv[1], sys.argv[1:])";
+        under(&["python3", "-c", program], command).current_dir(&folder)
+    });
+    assert_eq!(starter.wait().code(), Some(0), "{}", starter.stderr());
+    Daemon::of(&folder.path().join("pid")).end();
+}
+
 #[test]
 fn why_it_does_not_serve_is_told() {
     let taken = backend::echo().to_string();

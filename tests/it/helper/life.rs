@@ -46,6 +46,18 @@ fn lines(bridge: &Bridge, wanted: impl Fn(&str) -> bool, count: usize) {
     });
 }
 
+/// It may use select(2), which knows 1024 files.
+#[test]
+fn a_limit_on_open_files_is_raised_for_the_bridge_alone() {
+    let source =
+        "--auth-source=sh -c 'read -r question; echo limit $(ulimit -Sn) of $(ulimit -Hn) >&2'";
+    let args = ["--auth-plugin=Exec", source, "127.0.0.1:{port}", "h:1"];
+    let bridge = Bridge::spawn_under(&["prlimit", "--nofile=256:1024"], &args);
+    assert_eq!(bridge.wait().code(), Some(1), "{bridge:?}");
+    let said = bridge.stderr();
+    assert!(said.contains("limit 256 of 1024"), "{said}");
+}
+
 #[test]
 fn a_program_that_cannot_serve_ends_the_start() {
     let fails = |source: &str, part: &str| {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::getuid;
+use rustix::process::{Signal, getuid};
 
 use super::{Server, compiled, install, install_script, library};
 use crate::bridge::Bridge;
@@ -211,6 +211,8 @@ fn a_program_that_never_listens_there() {
     ];
     let bridge = Bridge::spawn(&args);
     bridge.wait_for_line(|line| line.starts_with("server started"));
+    // A reload ends in READY=1 as well: it waits until that is true.
+    bridge.signal(Signal::HUP);
     let mut client = Ws::open(bridge.addr());
     let complaint = bridge.wait_for_line(|line| line.contains("has not bound port"));
     assert!(complaint.contains(&format!("server has not bound port {} ", bridge.port())));
@@ -219,10 +221,12 @@ fn a_program_that_never_listens_there() {
         client.close(),
         "1011 The program is not ready yet: try again"
     );
-    bridge.wait_until("readiness all the same", |seen| {
-        let ready = seen.notices.contains("READY=1");
-        (ready && seen.notices.contains(", server not listening")).then_some(())
+    let before = bridge.wait_until("readiness all the same", |seen| {
+        let (before, told) = seen.notices.split_once("READY=1\n")?;
+        let again = told.contains("RELOADING=1\n") && told.contains("READY=1\n");
+        (again && told.contains(", server not listening")).then(|| before.to_owned())
     });
+    assert!(!before.contains("RELOADING=1"), "{before}");
 }
 
 #[test]

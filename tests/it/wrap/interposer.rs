@@ -198,14 +198,22 @@ fn the_script_runs_a_program_with_its_port_moved() {
     // As websockify's own script is called.
     let [old, new, _, rest @ ..] = usual;
     assert_eq!(run(&[&[old, new], &rest[..]].concat()), (Some(0), moved));
+    let (most, too_many) = (vec!["065535"; 16].join(","), vec!["1"; 17].join(","));
+    assert_eq!(run(&[&most, &most, "true"]), (Some(0), String::new()));
     for words in [
         &[] as &[&str],
         &["1", "2"],
         &["1", "2", "--"],
         &["1", "x", "true"],
         &["1,2", "3", "true"],
+        &["0", "1", "true"],
+        &["1", "65536", "true"],
+        &["1", "18446744073709551617", "true"],
+        &["1,,2", "1,,2", "true"],
+        &[&too_many, &too_many, "true"],
     ] {
         let (status, said) = run(words);
         assert_eq!(status, Some(2), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
     }
 }

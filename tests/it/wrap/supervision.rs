@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, getuid, kill_process};
+use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use super::{Server, install, library, started};
+use super::{Server, children, install, library, started};
 use crate::bridge::Bridge;
-use crate::machine::skip;
+use crate::machine::{apart, skip};
 use crate::process::Process;
 use crate::wire::{Frame, Ws};
 
@@ -141,11 +141,13 @@ fn signals_and_descriptors_are_as_for_a_program_that_is_started_anew() {
 fn the_environment_is_the_callers_without_what_is_ours() {
     let said = lines(
         &[],
-        "env",
+        // Its parent's is for everybody of the same user to read (proc_pid_environ(5)).
+        "env; tr '\\0' '\\n' </proc/$PPID/environ",
         &[
             "env",
             "WEBSOCKIFY_HEARTBEAT=7",
             "WEBSOCKIFY_HEALTH_PATH=/secret",
+            "WEBSOCKIFY_KEY_PASSWORD=secret",
             "LISTEN_FDNAMES=x",
             "WATCHDOG_USEC=1",
             "LD_PRELOAD=libc.so.6",
@@ -153,7 +155,8 @@ fn the_environment_is_the_callers_without_what_is_ours() {
         ],
     );
     let has = |name: &str| said.iter().find_map(|line| line.strip_prefix(name));
-    assert_eq!(has("COLOUR="), Some("green"));
+    let green = said.iter().filter(|line| *line == "COLOUR=green");
+    assert_eq!(green.count(), 2, "{said:?}");
     assert_eq!(
         has("LD_PRELOAD="),
         Some(&*format!("{}:libc.so.6", library().display()))
@@ -174,6 +177,28 @@ fn the_environment_is_the_callers_without_what_is_ours() {
             assert!(!line.contains(name), "{line}");
         }
     }
+}
+
+/// The numbers in /proc are those of the namespace that it was mounted in.
+#[test]
+fn a_program_is_ended_in_a_pid_namespace_without_a_proc_of_its_own() {
+    let name = "wrap::supervision::a_program_is_ended_in_a_pid_namespace_without_a_proc_of_its_own";
+    let Some(words) = apart("--pid", name) else {
+        return;
+    };
+    library();
+    let words = [words.as_slice(), &["--fork"]].concat();
+    let command = "trap 'echo told; exit' TERM; echo up; sleep 60 & wait";
+    let args = ["127.0.0.1:{port}", "--", "sh", "-c", command];
+    let starter = Bridge::spawn_under(&words, &args);
+    starter.wait_for_line(|line| line == "sh: up");
+    // unshare(1) itself does not hear.
+    let [bridge] = children(starter.pid())[..] else {
+        panic!("{starter:?}");
+    };
+    kill_process(Pid::from_raw(bridge).unwrap(), Signal::TERM).unwrap();
+    starter.wait_for_line(|line| line == "sh: told");
+    assert_eq!(starter.wait().code(), Some(0), "{}", starter.stderr());
 }
 
 #[test]
