@@ -24,7 +24,8 @@
 //! Before the first byte: [`cli`] is what was typed, [`config`] what it means, [`error`] what an
 //! administrator reads instead; every bound is in [`limits`]. [`daemon`] is `--daemon`,
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
-//! monitoring reads. [`open_files`] is a limit that is ours and no child's. [`instance`] is what works
+//! monitoring reads. [`open_files`] is a limit that is ours and no child's, [`environment`] what of it no
+//! child gets. [`instance`] is what works
 //! around us under systemd.
 
 pub mod auth;
@@ -34,6 +35,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod drain;
+pub mod environment;
 pub mod error;
 pub mod flash;
 pub mod helper;

@@ -1,6 +1,5 @@
 //! What to run, and with what around it.
 
-use std::env;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
+use crate::environment;
 use crate::log::escape::Escaped;
 
 /// A program and its arguments.
@@ -15,22 +15,6 @@ use crate::log::escape::Escaped;
 pub struct Program {
     words: Vec<String>,
 }
-
-/// Variables that are between the service manager and us; a child that took them for its own
-/// would speak in our name.
-const THE_MANAGERS: &[&str] = &[
-    "FDSTORE",
-    "JOURNAL_STREAM",
-    "LISTEN_FDNAMES",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_PIDFDID",
-    "MAINPID",
-    "MANAGERPID",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-];
 
 impl Program {
     /// Reads a program and its arguments, quoted as in a shell; no shell runs them. `option` is
@@ -59,14 +43,8 @@ impl Program {
             .process_group(0)
             .kill_on_drop(true);
         // Our options may be passwords.
-        let ours = |name: &str| {
-            let bare = name.trim_start_matches('_');
-            bare.starts_with("WEBSOCKIFY_") || THE_MANAGERS.contains(&name)
-        };
-        for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(ours) {
-                command.env_remove(name);
-            }
+        for name in environment::ours() {
+            command.env_remove(name);
         }
         command.spawn()
     }

@@ -13,6 +13,7 @@ use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use super::program::judge;
 use super::user::User;
 use super::{Mode, Options, supervisor};
+use crate::environment;
 use crate::error::Failure;
 use crate::listener::Reserved;
 use crate::target::Target;
@@ -55,9 +56,8 @@ pub fn start(options: Options) -> Result<Supervised, Failure> {
     let cannot = |error: io::Error| Failure::start(format!("cannot wrap a program: {error}"));
     let reserved = Reserved::new(port).map_err(cannot)?;
     let (channel, theirs) = UnixStream::pair().map_err(cannot)?;
-    let ours = env::vars_os().filter(|(name, _)| is_ours(name.as_bytes()));
     let mut supervisor = Command::new("/proc/self/exe");
-    for (name, _) in ours {
+    for name in environment::ours() {
         // The program may read its parent's environment in /proc.
         supervisor.env_remove(name);
     }
@@ -140,38 +140,4 @@ fn separates(path: &OsStr) -> bool {
 /// A pipe that was inherited as one, for the runtime that runs this.
 pub(super) fn pipe(end: &impl AsFd) -> io::Result<tokio::net::unix::pipe::Receiver> {
     tokio::net::unix::pipe::Receiver::from_owned_fd(end.as_fd().try_clone_to_owned()?)
-}
-
-/// Whether a variable is between the service manager and us, or our own option, which may hold a
-/// password.
-fn is_ours(name: &[u8]) -> bool {
-    let begins: [&[u8]; 4] = [b"WEBSOCKIFY_", b"_WEBSOCKIFY_", b"LISTEN_", b"WATCHDOG_"];
-    let names: [&[u8]; 2] = [b"NOTIFY_SOCKET", b"JOURNAL_STREAM"];
-    begins.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_ours;
-
-    #[test]
-    fn what_the_program_does_not_get() {
-        for name in [
-            "WEBSOCKIFY_AUTH_SOURCE",
-            "LISTEN_FDS",
-            "LISTEN_PIDFDID",
-            "NOTIFY_SOCKET",
-        ] {
-            assert!(is_ours(name.as_bytes()), "{name}");
-        }
-        for name in [
-            "PATH",
-            "LISTENER",
-            "WEBSOCKIFY",
-            "INVOCATION_ID",
-            "LD_PRELOAD",
-        ] {
-            assert!(!is_ours(name.as_bytes()), "{name}");
-        }
-    }
 }
