@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::verdict::Denied;
 use super::{Admitted, Visitor, Wants};
 use crate::helper::codec::{self, Fields};
-use crate::helper::{Fault, Helper, Program, Running};
+use crate::helper::{Fault, Helper, Program};
 use crate::limits;
 use crate::listener::Peer;
 use crate::refusal::Refusal;
@@ -35,20 +35,9 @@ impl Exec {
         Self(Helper::new(program))
     }
 
-    pub(super) async fn start(&self) -> Result<(), String> {
-        self.0.start().await
-    }
-
-    pub(super) async fn another(&self) -> Result<Running, String> {
-        self.0.another().await
-    }
-
-    pub(super) fn replace(&self, new: Running) {
-        self.0.replace(new);
-    }
-
-    pub(super) async fn stop(&self) {
-        self.0.stop().await;
+    /// What it asks, to be started, renewed and stopped.
+    pub(super) fn helper(&self) -> &Helper {
+        &self.0
     }
 
     pub(super) async fn judge(

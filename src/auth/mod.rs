@@ -130,7 +130,7 @@ impl Door {
     pub async fn start(&self) -> Result<(), Failure> {
         for plugin in &self.plugins {
             if let Ready::Exec(exec) = plugin {
-                exec.start().await.map_err(Failure::start)?;
+                exec.helper().start().await.map_err(Failure::start)?;
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl Door {
     pub async fn stop(&self) {
         for plugin in &self.plugins {
             if let Ready::Exec(exec) = plugin {
-                exec.stop().await;
+                exec.helper().stop().await;
             }
         }
     }
@@ -154,7 +154,7 @@ impl Door {
         let read = |plugin: &Ready| match plugin {
             Ready::Basic(basic) => basic.read().map(New::Users).map(Some),
             Ready::Exec(exec) => {
-                let started = Handle::current().block_on(exec.another());
+                let started = Handle::current().block_on(exec.helper().another());
                 started.map(New::Helper).map(Some)
             }
             Ready::Origin(_) | Ready::Certificate(_) => Ok(None),
@@ -171,7 +171,7 @@ impl Door {
         for (plugin, new) in self.plugins.iter().zip(renewed.0) {
             match (plugin, new) {
                 (Ready::Basic(basic), Some(New::Users(users))) => basic.renew(users),
-                (Ready::Exec(exec), Some(New::Helper(running))) => exec.replace(running),
+                (Ready::Exec(exec), Some(New::Helper(running))) => exec.helper().replace(running),
                 _ => {}
             }
         }

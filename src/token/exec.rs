@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Fault;
 use crate::helper::codec::{self, Fields};
-use crate::helper::{self, Helper, Program, Running};
+use crate::helper::{self, Helper, Program};
 use crate::proxy_protocol::ProxyVersion;
 use crate::route::Route;
 use crate::target::Target;
@@ -21,20 +21,9 @@ impl Exec {
         Self(Helper::new(program))
     }
 
-    pub(super) async fn start(&self) -> Result<(), String> {
-        self.0.start().await
-    }
-
-    pub(super) async fn another(&self) -> Result<Running, String> {
-        self.0.another().await
-    }
-
-    pub(super) fn replace(&self, new: Running) {
-        self.0.replace(new);
-    }
-
-    pub(super) async fn stop(&self) {
-        self.0.stop().await;
+    /// What it asks, to be started, renewed and stopped.
+    pub(super) fn helper(&self) -> &Helper {
+        &self.0
     }
 
     pub(super) async fn look_up(&self, token: &str) -> Result<Option<Route>, Fault> {

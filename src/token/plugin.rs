@@ -88,7 +88,7 @@ impl Ready {
     /// Starts the helper that is asked.
     pub(super) async fn start(&self) -> Result<(), String> {
         match self {
-            Self::Exec(exec) => exec.start().await,
+            Self::Exec(exec) => exec.helper().start().await,
             _ => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Ready {
     /// Ends it; returns when it is gone.
     pub(super) async fn stop(&self) {
         if let Self::Exec(exec) = self {
-            exec.stop().await;
+            exec.helper().stop().await;
         }
     }
 
@@ -109,7 +109,9 @@ impl Ready {
             Self::Sockets(_) | Self::Http(..) => Ok(New::Nothing),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => Ok(redis.read()?.map_or(New::Nothing, New::Tls)),
-            Self::Exec(exec) => Handle::current().block_on(exec.another()).map(New::Helper),
+            Self::Exec(exec) => Handle::current()
+                .block_on(exec.helper().another())
+                .map(New::Helper),
         }
     }
 
@@ -119,7 +121,7 @@ impl Ready {
             (Self::Jwt(jwt), New::Key(key)) => jwt.renew(key),
             #[cfg(feature = "redis")]
             (Self::Redis(redis), New::Tls(connector)) => redis.renew(connector),
-            (Self::Exec(exec), New::Helper(running)) => exec.replace(running),
+            (Self::Exec(exec), New::Helper(running)) => exec.helper().replace(running),
             _ => {}
         }
     }

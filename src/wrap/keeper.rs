@@ -10,14 +10,14 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::launch::pipe;
 use super::message::{End, Event, Order};
 use super::output;
 use super::pacing::Pacing;
 use super::state::{Program, State};
-use super::{Mode, Supervised};
+use super::{Mode, Supervised, at};
 use crate::drain::Drain;
 use crate::limits;
 use crate::listener::Reserved;
@@ -272,12 +272,5 @@ impl Keeper {
             }
         }
         self.state.send_replace(State::Lost);
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

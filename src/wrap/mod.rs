@@ -30,6 +30,8 @@ mod user;
 
 use std::ffi::OsString;
 
+use tokio::time::{Instant, sleep_until};
+
 pub use keeper::{Keeper, Kept};
 pub use launch::{Supervised, start};
 pub use message::End;
@@ -57,4 +59,12 @@ pub enum Mode {
     Ignore,
     /// It is started again.
     Respawn,
+}
+
+/// Waits for a time, or for ever where none is set.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }

@@ -22,6 +22,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::at;
 use super::contract::{NEW_PORT, OLD_PORT};
 use super::family::signal_all;
 use super::message::{End, Event, Order};
@@ -255,13 +256,6 @@ impl Supervisor {
     async fn tell(&mut self, event: &Event) {
         // A bridge that is gone ends the orders as well.
         let _ = self.events.write_all(event.line().as_bytes()).await;
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 
