@@ -24,6 +24,7 @@ mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod files; // changed as administrators change them
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
@@ -33,6 +34,7 @@ mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
 mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
+mod past_bugs; // each has its test
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
 mod real; // browsers, noVNC and other programs, unmodified

@@ -4,9 +4,10 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use super::{BCRYPT, JANE, JANE_SECRET, MARY_SECRET, admitted, refusal, replace};
+use super::{BCRYPT, JANE, JANE_SECRET, MARY_SECRET, admitted, refusal};
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::files::replace;
 use crate::wire::{UPGRADE, Wire};
 
 fn bridge(source: &str) -> Bridge {

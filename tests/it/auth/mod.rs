@@ -1,8 +1,6 @@
 //! Who is let in, who is not, and what the log says of it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use crate::wire::{Response, UPGRADE, Wire, Ws};
 
@@ -38,44 +36,4 @@ fn admitted(addr: SocketAddr, headers: &str) -> Ws {
     let mut ws = Ws::upgrade_with(Wire::connect(addr), &format!("{UPGRADE}{headers}"));
     ws.expect_echo("hello");
     ws
-}
-
-/// Puts a file in the place of another at once, as `htpasswd` and configuration managers do.
-fn replace(path: &Path, content: &str) {
-    let new = path.with_extension("new");
-    fs::write(&new, content).unwrap();
-    fs::rename(new, path).unwrap();
-}
-
-/// docs/PAST-BUGS.md names tests that are there.
-#[test]
-fn every_past_bug_has_its_test() {
-    let table = include_str!("../../../docs/PAST-BUGS.md");
-    let sources = [
-        include_str!("basic.rs"),
-        include_str!("client_cert.rs"),
-        include_str!("guesses.rs"),
-        include_str!("origin.rs"),
-        include_str!("pages.rs"),
-        include_str!("../proxies/accepted.rs"),
-        include_str!("../proxies/announced.rs"),
-        include_str!("../proxies/forwarded.rs"),
-    ];
-    let rooms = ["`auth::", "`proxies::"];
-    let rows = table
-        .lines()
-        .filter(|line| rooms.iter().any(|room| line.contains(room)));
-    let mut count = 0;
-    for row in rows {
-        let test = row.rsplit('`').nth(1).unwrap();
-        let name = test.split("::").last().unwrap();
-        assert!(
-            sources
-                .iter()
-                .any(|it| it.contains(&format!("fn {name}()"))),
-            "no test {test}"
-        );
-        count += 1;
-    }
-    assert!(count > 0);
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use super::{bridge, opened, refused, replace};
+use super::{bridge, opened, refused};
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::files::replace;
 use crate::wire::Response;
 
 #[test]

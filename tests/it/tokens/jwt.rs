@@ -10,9 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{bridge, opened, refused, replace};
+use super::{bridge, opened, refused};
 use crate::backend;
 use crate::bridge::Bridge;
+use crate::files::replace;
 use crate::real::{python, script};
 
 /// Keys as an administrator would make them, private and public.

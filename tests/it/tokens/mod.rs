@@ -1,6 +1,5 @@
 //! Where to, by token.
 
-use std::fs;
 use std::path::Path;
 
 use crate::bridge::Bridge;
@@ -42,35 +41,4 @@ fn refused(bridge: &Bridge, target: &str) -> (Response, String) {
     let length = response.header("content-length").unwrap().parse().unwrap();
     let body = String::from_utf8(wire.take(length).unwrap()).unwrap();
     (response, body)
-}
-
-/// Puts a file in the place of another at once, as editors and configuration managers do.
-fn replace(path: &Path, content: &str) {
-    let new = path.with_extension("new~");
-    fs::write(&new, content).unwrap();
-    fs::rename(new, path).unwrap();
-}
-
-/// docs/PAST-BUGS.md names tests that are there.
-#[test]
-fn every_past_bug_has_its_test() {
-    let table = include_str!("../../../docs/PAST-BUGS.md");
-    let sources = [
-        ("tokens::errors", include_str!("errors.rs")),
-        ("tokens::file", include_str!("file.rs")),
-        ("tokens::sockets", include_str!("sockets.rs")),
-        ("tokens::walls", include_str!("walls.rs")),
-        ("control", include_str!("../control.rs")),
-    ];
-    let named = |line: &'static str| line.split('`').rev().nth(1);
-    let ours = |test: &&str| test.starts_with("tokens::") || test.starts_with("control::");
-    let tests: Vec<&str> = table.lines().filter_map(named).filter(ours).collect();
-    assert!(!tests.is_empty());
-    for test in tests {
-        let (room, name) = test.rsplit_once("::").unwrap();
-        let found = sources
-            .iter()
-            .any(|(it, source)| *it == room && source.contains(&format!("fn {name}()")));
-        assert!(found, "no test {test}");
-    }
 }

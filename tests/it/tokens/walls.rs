@@ -4,9 +4,10 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 
-use super::{bridge, head, opened, replace};
+use super::{bridge, head, opened};
 use crate::backend;
 use crate::bridge::{Bridge, free_port};
+use crate::files::replace;
 use crate::wire::{Wire, Ws};
 
 const REFUSED: &str = "1008 Target not allowed";
