@@ -27,6 +27,7 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     skip clippy 'not in this Rust'
 fi
+run cargo run --quiet --locked --example pages -- --check
 if command -v cargo-deny >/dev/null; then
     # Advisories need a database from the network: a job of its own, not every build's.
     run cargo deny --locked check bans licenses sources

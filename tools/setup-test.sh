@@ -57,6 +57,9 @@ want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
+# What is typed is completed by them.
+want zsh zsh
+want fish fish
 want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
