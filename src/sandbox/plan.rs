@@ -49,8 +49,6 @@ pub struct Plan {
     pub bind: bool,
     /// Whether processes outside are signalled.
     pub signal: bool,
-    /// Whether programs are started that need who knows what.
-    pub helper: bool,
 }
 
 impl Plan {
@@ -110,7 +108,6 @@ impl Plan {
         if config.wrap.is_none() {
             plan.reach(config.to.as_ref());
         }
-        plan.helper |= config.auth.has_helper();
         plan
     }
 
@@ -141,7 +138,8 @@ impl Plan {
                     Plugin::Table(path, _) | Plugin::SocketDirectory(path) => {
                         self.read.extend(around(path));
                     }
-                    Plugin::Exec(_) => self.helper = true,
+                    // Started outside; all that it says is where to.
+                    Plugin::Exec(_) => {}
                     // Files of theirs are watched, servers may be anywhere.
                     _ => self.read.extend(AUTHORITIES.iter().map(PathBuf::from)),
                 }
