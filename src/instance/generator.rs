@@ -13,7 +13,7 @@ use super::listening::Listening;
 use super::{FOLDER, Instance, can_be_named};
 use crate::limits;
 use crate::systemd::credentials;
-use crate::target::Target;
+use crate::target::{Target, known_addresses};
 
 /// What else may reach the network from a service, or more of it than its target.
 const NETWORKED: &[&str] = &[
@@ -130,7 +130,7 @@ enum Reach {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    known_addresses(host).is_some_and(|known| known.iter().all(IpAddr::is_loopback))
 }
 
 #[cfg(test)]
@@ -177,6 +177,7 @@ mod tests {
         for (lines, expected) in [
             (&[("TARGET", "localhost:1")][..], "IPAddressAllow=localhost"),
             (&[("TARGET", "[::1]:1")], "IPAddressAllow=localhost"),
+            (&[("TARGET", "x.localhost:1")], "IPAddressAllow=localhost"),
             (&[("UNIX_TARGET", "/run/s")], "PrivateNetwork=yes"),
         ] {
             assert!(
