@@ -248,6 +248,10 @@ pub const PROGRAM_HEADERS: u64 = 64 * 1024;
 /// desktop takes a few seconds.
 pub const PROGRAM_START_TIME: Duration = Duration::from_secs(10);
 
+/// How long READY=1 waits for one that is started again and again: longer than for one that runs and
+/// does not listen, so that this is known by then and said with READY=1.
+pub const PROGRAM_SETTLE_TIME: Duration = Duration::from_secs(11);
+
 /// Ports that are tried for a wrapped program, where each must be free for IPv4 and IPv6.
 pub const PORT_TRIES: u32 = 16;
 
