@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 
 WEB = $(abspath $(DESTDIR)$(PREFIX)/share/websockify/web)
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
-UNITS := websockify@.socket websockify@.service websockify.target
+UNITS := websockify@.socket websockify@.service websockify-program@.service websockify.target
 LIB = $(DESTDIR)$(PREFIX)/lib
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)

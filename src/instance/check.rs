@@ -15,6 +15,7 @@ use super::listening::Listening;
 use super::{FOLDER, HANDED_OVER, Instance, refresh};
 use crate::error::Failure;
 use crate::systemd::credentials;
+use crate::wrap::elsewhere;
 
 /// What the service's sandbox hides (systemd.exec(5): `ProtectHome=`, `PrivateTmp=`).
 const HIDDEN: &[&str] = &["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
@@ -38,6 +39,7 @@ const TARGETS: &[&str] = &[
     "WEBSOCKIFY_TOKEN_PLUGIN",
     "WEBSOCKIFY_TARGET_CONFIG",
     "WEBSOCKIFY_DEMO",
+    elsewhere::VARIABLE,
 ];
 
 /// Judges what can be wrong with an instance's file only, then becomes `--check-config` with the
@@ -50,6 +52,9 @@ pub fn check(name: &str) -> Result<(), Failure> {
     let listening = Listening::of(&instance)?;
     instance.has_target()?;
     instance.can_be_read()?;
+    if let Some(program) = instance.program()? {
+        program.judge(&instance)?;
+    }
     let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
     let mut command = Command::new(env::current_exe().map_err(cannot)?);
     command.arg("--check-config").env_clear();

@@ -9,10 +9,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::listening::Listening;
+use super::program::Program;
 use super::{FOLDER, Instance};
 use crate::limits;
 use crate::systemd::credentials;
 use crate::target::Target;
+use crate::wrap::elsewhere;
 
 /// What else may reach the network from a service, or more of it than its target.
 const NETWORKED: &[&str] = &[
@@ -33,18 +35,39 @@ pub fn generate(units: &Path) {
         else {
             continue;
         };
-        for (kind, text) in [
-            ("socket", instance.socket()),
-            ("service", instance.service()),
-        ] {
+        let name = &instance.name;
+        // What is wrong with it fails the socket's check.
+        let program = instance.program().ok().flatten();
+        let socket = program
+            .as_ref()
+            .map_or(String::new(), |it| it.of_socket(name));
+        let bridge = program
+            .as_ref()
+            .map_or(String::new(), |_| Program::of_bridge(name));
+        let mut texts = vec![
+            (
+                format!("websockify@{name}.socket"),
+                socket + &instance.socket(),
+            ),
+            (
+                format!("websockify@{name}.service"),
+                bridge + &instance.service(),
+            ),
+        ];
+        if let Some(program) = program {
+            let unit = format!("websockify-program@{name}.service");
+            texts.push((unit, program.service()));
+        }
+        for (unit, text) in texts {
             // A full or missing disk is the manager's to complain about.
-            let _ = drop_in(units, &instance, kind, &text);
+            let _ = drop_in(units, &instance, &unit, &text);
         }
     }
 }
 
-fn drop_in(units: &Path, instance: &Instance, kind: &str, text: &str) -> io::Result<()> {
-    let folder = units.join(format!("websockify@{}.{kind}.d", instance.name));
+/// Writes one; `text` begins in `[Unit]`.
+fn drop_in(units: &Path, instance: &Instance, unit: &str, text: &str) -> io::Result<()> {
+    let folder = units.join(format!("{unit}.d"));
     fs::create_dir_all(&folder)?;
     let path = instance.path.display();
     let head = format!("# By websockify-generator, from {path}\n[Unit]\nSourcePath={path}\n");
@@ -104,6 +127,8 @@ impl Instance {
             self.value("WEBSOCKIFY_UNIX_TARGET"),
         ) {
             (None, Some(_)) => Reach::Unix,
+            // Of a wrapped program, unless the file says where it listens.
+            (None, None) if self.value(elsewhere::VARIABLE).is_some() => Reach::Loopback,
             (Some(Ok(Target::Tcp { host, .. })), None) if is_loopback(&host) => Reach::Loopback,
             _ => Reach::Anywhere,
         }
@@ -166,6 +191,11 @@ mod tests {
             (&[("TARGET", "localhost:1")][..], "IPAddressAllow=localhost"),
             (&[("TARGET", "[::1]:1")], "IPAddressAllow=localhost"),
             (&[("UNIX_TARGET", "/run/s")], "PrivateNetwork=yes"),
+            (&[("WRAP", "a")], "IPAddressAllow=localhost"),
+            (
+                &[("WRAP", "a"), ("UNIX_TARGET", "/s")],
+                "PrivateNetwork=yes",
+            ),
         ] {
             assert!(
                 instance("1", lines).service().contains(expected),

@@ -6,6 +6,7 @@ pub mod check;
 mod environment_file;
 pub mod generator;
 mod listening;
+mod program;
 pub mod refresh;
 
 use std::fs::File;
