@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::MemfdFlags;
@@ -15,6 +15,7 @@ use super::listening::Listening;
 use super::{FOLDER, HANDED_OVER, Instance, refresh};
 use crate::error::Failure;
 use crate::systemd::credentials;
+use crate::tls::certificate::in_directory;
 use crate::wrap::elsewhere;
 
 /// What the service's sandbox hides (systemd.exec(5): `ProtectHome=`, `PrivateTmp=`).
@@ -115,6 +116,17 @@ impl Instance {
                         HIDDEN.join(", ")
                     )));
                 }
+            }
+        }
+        for directory in self.directories() {
+            let files = in_directory(Path::new(directory)).unwrap_or_default();
+            let nameless = |file: &&PathBuf| file.to_str().and_then(credentials::name).is_none();
+            if let Some(file) = files.iter().find(nameless) {
+                return Err(Failure::start(format!(
+                    "{path}: WEBSOCKIFY_CERT={directory}: {} cannot be handed over: use letters, \
+                     digits and ._-@=, in its name",
+                    file.display()
+                )));
             }
         }
         for name in HANDED_OVER {

@@ -2,6 +2,7 @@
 //! as drop-ins. It runs early in the boot: it reads these files and nothing else, and whatever is in
 //! them, it ends in a moment and with success. `--check-instance` tells what was wrong.
 
+use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -104,6 +105,14 @@ impl Instance {
                 };
                 let _ = writeln!(text, "LoadCredential{encrypted}={name}:{path}");
             }
+        }
+        if let (false, Ok(program)) = (self.directories().is_empty(), env::current_exe()) {
+            let _ = writeln!(
+                text,
+                "ExecStartPre=+{} --refresh-credentials {}",
+                program.display(),
+                self.name
+            );
         }
         text.push_str(match self.reach() {
             Reach::Anywhere => "",
@@ -214,6 +223,16 @@ mod tests {
         ] {
             assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");
         }
+    }
+
+    #[test]
+    fn certificates_of_a_directory_are_copied_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let text = instance("1", &[("CERT", path), ("KEY", "/a/key")]).service();
+        assert!(text.contains(" --refresh-credentials 1\n"), "{text}");
+        assert!(text.contains("LoadCredential=a+key:/a/key\n"), "{text}");
+        assert!(!text.contains(&format!(":{path}\n")), "{text}");
     }
 
     #[test]
