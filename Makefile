@@ -12,6 +12,9 @@ WEB = $(abspath $(DESTDIR)$(PREFIX)/share/websockify/web)
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
 UNITS := websockify@.socket websockify@.service websockify.target
 LIB = $(DESTDIR)$(PREFIX)/lib
+LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/websockify
+# Units and scripts name the package's places.
+PLACED = sed 's|/usr/bin/|$(PREFIX)/bin/|; s|/usr/libexec/|$(PREFIX)/libexec/|'
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
@@ -36,12 +39,16 @@ check:
 
 install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
-	install -d $(DESTDIR)/etc/websockify $(LIB)/systemd/system $(LIB)/systemd/system-generators
+	install -d $(DESTDIR)/etc/websockify $(LIB)/systemd/system $(LIB)/systemd/system-generators $(LIBEXEC)
 	for unit in $(UNITS); do \
-		sed 's|/usr/bin/websockify|$(PREFIX)/bin/websockify|' systemd/$$unit >$(LIB)/systemd/system/$$unit && \
+		$(PLACED) systemd/$$unit >$(LIB)/systemd/system/$$unit && \
 		chmod 644 $(LIB)/systemd/system/$$unit || exit 1; \
 	done
-	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
+	@# Not through a link of an older version: it leads to the bridge itself.
+	rm -f $(LIB)/systemd/system-generators/websockify-generator
+	$(PLACED) systemd/websockify-generator >$(LIB)/systemd/system-generators/websockify-generator
+	$(PLACED) systemd/websockify-instance >$(LIBEXEC)/websockify-instance
+	chmod 755 $(LIB)/systemd/system-generators/websockify-generator $(LIBEXEC)/websockify-instance
 	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
 	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
 	@# A package's own scripts do this; here it is the machine that make runs on.
