@@ -18,6 +18,9 @@ use crate::systemd::credentials;
 use crate::target::{Target, known_addresses};
 use crate::wrap::elsewhere;
 
+/// The word that makes this program the generator; `systemd/websockify-generator` says it.
+pub const WORD: &str = "--generate-units";
+
 /// What else may reach the network from a service, or more of it than its target.
 const NETWORKED: &[&str] = &[
     "WEBSOCKIFY_TOKEN_PLUGIN",
