@@ -51,7 +51,7 @@ install: $(BRIDGE)
 	cd web && find . -type f ! -name package.json -exec install -D -m 644 {} $(WEB)/{} \;
 	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
 	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
+	for page in man/*; do install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}" || exit 1; done
 
 clean:
 	$(CARGO) clean

@@ -39,7 +39,7 @@ else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi
 if command -v mandoc >/dev/null; then
-    run mandoc -T lint -W warning man/*.7
+    run mandoc -T lint -W warning man/*
 else
     echo 'no mandoc here: the man pages are not checked'
 fi

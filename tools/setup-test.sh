@@ -57,7 +57,11 @@ want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
+# The manual, and shells that complete.
+want man man-db
 want mandoc mandoc
+want zsh zsh
+want fish fish
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
 fi
