@@ -19,12 +19,6 @@ _websockify() {
             websockify,ctl)
                 cmd="websockify__subcmd__ctl"
                 ;;
-            websockify,help)
-                cmd="websockify__subcmd__help"
-                ;;
-            websockify__subcmd__ctl,help)
-                cmd="websockify__subcmd__ctl__subcmd__help"
-                ;;
             websockify__subcmd__ctl,kill)
                 cmd="websockify__subcmd__ctl__subcmd__kill"
                 ;;
@@ -37,39 +31,6 @@ _websockify() {
             websockify__subcmd__ctl,stats)
                 cmd="websockify__subcmd__ctl__subcmd__stats"
                 ;;
-            websockify__subcmd__ctl__subcmd__help,help)
-                cmd="websockify__subcmd__ctl__subcmd__help__subcmd__help"
-                ;;
-            websockify__subcmd__ctl__subcmd__help,kill)
-                cmd="websockify__subcmd__ctl__subcmd__help__subcmd__kill"
-                ;;
-            websockify__subcmd__ctl__subcmd__help,list)
-                cmd="websockify__subcmd__ctl__subcmd__help__subcmd__list"
-                ;;
-            websockify__subcmd__ctl__subcmd__help,metrics)
-                cmd="websockify__subcmd__ctl__subcmd__help__subcmd__metrics"
-                ;;
-            websockify__subcmd__ctl__subcmd__help,stats)
-                cmd="websockify__subcmd__ctl__subcmd__help__subcmd__stats"
-                ;;
-            websockify__subcmd__help,ctl)
-                cmd="websockify__subcmd__help__subcmd__ctl"
-                ;;
-            websockify__subcmd__help,help)
-                cmd="websockify__subcmd__help__subcmd__help"
-                ;;
-            websockify__subcmd__help__subcmd__ctl,kill)
-                cmd="websockify__subcmd__help__subcmd__ctl__subcmd__kill"
-                ;;
-            websockify__subcmd__help__subcmd__ctl,list)
-                cmd="websockify__subcmd__help__subcmd__ctl__subcmd__list"
-                ;;
-            websockify__subcmd__help__subcmd__ctl,metrics)
-                cmd="websockify__subcmd__help__subcmd__ctl__subcmd__metrics"
-                ;;
-            websockify__subcmd__help__subcmd__ctl,stats)
-                cmd="websockify__subcmd__help__subcmd__ctl__subcmd__stats"
-                ;;
             *)
                 ;;
         esac
@@ -77,7 +38,7 @@ _websockify() {
 
     case "${cmd}" in
         websockify)
-            opts="-6 -D -v -h -V --unix-listen --unix-listen-mode --unix-target --inetd --prefer-ipv6 --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --heartbeat --run-once --timeout --idle-timeout --record --daemon --pid-file --log-file --syslog --legacy-syslog --verbose --traffic --wrap-mode --wrap-user --sandbox --check-config --check-instance --libserver --demo --refresh-credentials --help --version ctl help"
+            opts="-6 -D -v -h -V --unix-listen --unix-listen-mode --unix-target --inetd --prefer-ipv6 --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --heartbeat --run-once --timeout --idle-timeout --record --daemon --pid-file --log-file --syslog --legacy-syslog --verbose --traffic --wrap-mode --wrap-user --sandbox --check-config --check-instance --libserver --demo --help --version ctl"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,10 +224,6 @@ _websockify() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --refresh-credentials)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -275,7 +232,7 @@ _websockify() {
             return 0
             ;;
         websockify__subcmd__ctl)
-            opts="-h --control-socket --help list kill stats metrics help"
+            opts="-h --control-socket --help list kill stats metrics"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -285,90 +242,6 @@ _websockify() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help)
-            opts="list kill stats metrics help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help__subcmd__kill)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help__subcmd__metrics)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__ctl__subcmd__help__subcmd__stats)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;
@@ -453,104 +326,6 @@ _websockify() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help)
-            opts="ctl help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__ctl)
-            opts="list kill stats metrics"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__ctl__subcmd__kill)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__ctl__subcmd__list)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__ctl__subcmd__metrics)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__ctl__subcmd__stats)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        websockify__subcmd__help__subcmd__help)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

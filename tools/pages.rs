@@ -66,15 +66,12 @@ fn generated() -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
             &[("records", records(&journal)), ("fields", fields(&journal))],
         )?,
     ];
-    let whole = command.subcommand(ctl.name("ctl"));
     for (path, shell) in [
         ("completions/websockify.bash", Shell::Bash),
         ("completions/_websockify", Shell::Zsh),
         ("completions/websockify.fish", Shell::Fish),
     ] {
-        let mut script = Vec::new();
-        generate(shell, &mut whole.clone(), "websockify", &mut script);
-        files.push((path, String::from_utf8(script)?));
+        files.push((path, completion(shell, &command, &ctl)?));
     }
     Ok(files)
 }
@@ -97,6 +94,25 @@ fn page(
         text.replace_range(from..to, inside);
     }
     Ok((path, text))
+}
+
+/// What the shell completes: all but what is not for people.
+fn completion(shell: Shell, command: &Command, ctl: &Command) -> Result<String, Box<dyn Error>> {
+    let shown = command.get_arguments().filter(|it| !it.is_hide_set());
+    let options = Command::new("websockify")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(shown)
+        // To `websockify` that is a host's name.
+        .disable_help_subcommand(true);
+    let mut whole = match shell {
+        Shell::Bash => options.subcommand(ctl.clone().name("ctl")),
+        // In what is made for them, nothing is completed behind a positional where there is a
+        // subcommand that could have stood in its place.
+        _ => options,
+    };
+    let mut script = Vec::new();
+    generate(shell, &mut whole, "websockify", &mut script);
+    Ok(String::from_utf8(script)?)
 }
 
 /// Those that --help shows, with what it has them under.

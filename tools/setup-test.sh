@@ -57,9 +57,8 @@ want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
-# The manual, and shells that complete.
-want man man-db
-want mandoc mandoc
+want man man-db # renders the manual
+# What is typed is completed by them.
 want zsh zsh
 want fish fish
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

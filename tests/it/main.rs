@@ -19,6 +19,7 @@ mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
+mod completions; // what shells offer
 mod control; // websockify ctl, and counts for monitoring
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser

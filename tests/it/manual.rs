@@ -147,44 +147,6 @@ fn a_page_that_another_refers_to_is_there() {
     }
 }
 
-#[test]
-fn bash_completes_options_and_their_values() {
-    let completed = |words: &str, word: &str, before: &str| {
-        let script = format!(
-            ". completions/websockify.bash; COMP_WORDS=(websockify {words}); \
-             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _websockify websockify {word} {before}; echo \"${{COMPREPLY[@]}}\""
-        );
-        let mut bash = Command::new("bash");
-        quiet(bash.current_dir(ROOT).args(["-c", &script]))
-            .trim_end()
-            .to_owned()
-    };
-    assert_eq!(completed("--heart", "--heart", "websockify"), "--heartbeat");
-    assert_eq!(
-        completed("--wrap-mode ''", "''", "--wrap-mode"),
-        "exit ignore respawn"
-    );
-    assert!(completed("ctl ki", "ki", "ctl").contains("kill"));
-}
-
-#[test]
-fn other_shells_read_their_completions() {
-    for (shell, words) in [
-        ("zsh", &["-n", "completions/_websockify"][..]),
-        ("fish", &["--no-execute", "completions/websockify.fish"]),
-    ] {
-        if !Path::new("/usr/bin").join(shell).exists() {
-            skip(
-                "manual::other_shells_read_their_completions",
-                "zsh or fish is not here",
-            );
-            continue;
-        }
-        quiet(Command::new(shell).current_dir(ROOT).args(words));
-    }
-}
-
 /// Every field that a record is given is told of.
 #[test]
 fn fields_of_records_are_in_the_table() {

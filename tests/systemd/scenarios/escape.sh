@@ -22,7 +22,7 @@ in_unit() {
     configure 5932 'WEBSOCKIFY_LISTEN=5932' 'WEBSOCKIFY_TARGET=localhost:5900' "WEBSOCKIFY_SANDBOX=$1" \
         "${given[@]}"
     override websockify@5932.service '[Service]' 'Type=oneshot' 'Restart=no' 'WatchdogSec=0' \
-        'BindReadOnlyPaths=/usr/bin/escape:/usr/bin/websockify' "Environment=RUN=$1"
+        'BindReadOnlyPaths=/usr/bin/escape:/usr/libexec/websockify/websockifyd' "Environment=RUN=$1"
     succeeds inside systemctl start websockify@5932.service
     says websockify@5932.service 'look a name up'
     journal websockify@5932.service | sed -n '/^sandbox/h; /^sandbox/!H; ${x; p}' | grep -a '^open: ' || true
