@@ -39,6 +39,7 @@ mod manual; // its pages, and completions
 mod past_bugs; // each has its test
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
+mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target
