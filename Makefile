@@ -16,7 +16,7 @@ BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
-.PHONY: build demo test check install clean help
+.PHONY: build demo test check install deb clean help
 
 build: $(BRIDGE)
 
@@ -60,6 +60,9 @@ install: $(BRIDGE)
 		systemd-sysusers && journalctl --update-catalog && systemctl daemon-reload; \
 	fi
 
+deb:
+	@tools/deb.sh
+
 clean:
 	$(CARGO) clean
 	rm -rf target tests/browser/node_modules
@@ -69,5 +72,6 @@ help:
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
 	@echo 'make install  copy it to PREFIX, with units, pages and manual (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make deb      build the Debian package, into target/deb'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

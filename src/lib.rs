@@ -26,9 +26,10 @@
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
 //! monitoring reads. [`open_files`] is a limit that is ours and no child's, [`environment`] what of it no
 //! child gets. [`instance`] is what works
-//! around us under systemd.
+//! around us under systemd, [`beside`] how a process of ours starts programs from outside of the sandbox.
 
 pub mod auth;
+pub mod beside;
 pub mod cli;
 pub mod config;
 pub mod ctl;
@@ -106,6 +107,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         }
         if first == wrap::supervisor::WORD {
             return wrap::supervisor::run(words).map(|()| Done::Served(0));
+        }
+        if first == helper::starter::WORD {
+            return helper::starter::run(words).map(|()| Done::Served(0));
         }
     }
     let options = match cli::parse(arguments.iter().cloned())? {

@@ -296,6 +296,10 @@ pub const PROXY_HEADER: usize = 4096;
 /// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
 /// standard's least is 3 seconds.
 pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
+/// A script's first line, which names its interpreter: the kernel reads no more of it
+/// (`BINPRM_BUF_SIZE`, execve(2)).
+pub const SCRIPT_LINE: u64 = 256;
+
 /// Time for a helper to answer one question, and for the wait for a turn to ask it: a directory
 /// service on a slow day. A person waits it out, and it is shorter than [`DRAIN_TIME`].
 pub const HELPER_TIME: Duration = Duration::from_secs(5);

@@ -34,7 +34,7 @@ else
     echo 'no cargo-deny here: dependencies are not checked against deny.toml'
 fi
 if command -v shellcheck >/dev/null; then
-    run shellcheck -x run preload/rebind .ci/run tools/*.sh tests/systemd/run tests/systemd/scenario
+    run shellcheck -x run preload/rebind .ci/run tools/*.sh tests/systemd/run tests/systemd/rig tests/systemd/scenario
 else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi

@@ -8,11 +8,12 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::executed::is_helper;
 use super::listening::Listening;
-use super::{FOLDER, Instance};
+use super::{FOLDER, Instance, can_be_named};
 use crate::limits;
 use crate::systemd::credentials;
-use crate::target::Target;
+use crate::target::{Target, known_addresses};
 
 /// What else may reach the network from a service, or more of it than its target.
 const NETWORKED: &[&str] = &[
@@ -82,6 +83,17 @@ impl Instance {
                 let _ = writeln!(text, "LoadCredential{encrypted}={name}:{path}");
             }
         }
+        let executed = self.executed();
+        for path in executed.iter().filter_map(|path| path.to_str()) {
+            if can_be_named(path) {
+                // Of a missing one the bridge tells.
+                let _ = writeln!(text, "ExecPaths=-{path}");
+            }
+        }
+        if !executed.is_empty() {
+            // They answer until the last session has ended.
+            text.push_str("KillMode=mixed\n");
+        }
         text.push_str(match self.reach() {
             Reach::Anywhere => "",
             Reach::Loopback => "IPAddressDeny=any\nIPAddressAllow=localhost\n",
@@ -95,7 +107,7 @@ impl Instance {
 
     fn reach(&self) -> Reach {
         let plugins = self.value("WEBSOCKIFY_AUTH_PLUGIN").unwrap_or_default();
-        let helper = plugins.split(',').any(|plugin| plugin.ends_with("Exec"));
+        let helper = plugins.split(',').any(is_helper);
         if helper || NETWORKED.iter().any(|name| self.value(name).is_some()) {
             return Reach::Anywhere;
         }
@@ -118,7 +130,7 @@ enum Reach {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    known_addresses(host).is_some_and(|known| known.iter().all(IpAddr::is_loopback))
 }
 
 #[cfg(test)]
@@ -165,6 +177,7 @@ mod tests {
         for (lines, expected) in [
             (&[("TARGET", "localhost:1")][..], "IPAddressAllow=localhost"),
             (&[("TARGET", "[::1]:1")], "IPAddressAllow=localhost"),
+            (&[("TARGET", "x.localhost:1")], "IPAddressAllow=localhost"),
             (&[("UNIX_TARGET", "/run/s")], "PrivateNetwork=yes"),
         ] {
             assert!(
@@ -184,6 +197,20 @@ mod tests {
         ] {
             assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_helper_may_be_executed_and_outlives_the_word_to_end() {
+        let lines = [
+            ("TOKEN_PLUGIN", "Exec"),
+            ("TOKEN_SOURCE", "/no/such --option"),
+            ("AUTH_PLUGIN", "Exec,Exec"),
+            ("AUTH_SOURCE", "'/no/a b'\n'/no/%i'"),
+        ];
+        assert_eq!(
+            instance("1", &lines).service(),
+            "[Service]\nExecPaths=-/no/such\nKillMode=mixed\n"
+        );
     }
 
     #[test]
