@@ -103,6 +103,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         if first == wrap::supervisor::WORD {
             return wrap::supervisor::run(words).map(|()| Done::Served(0));
         }
+        if first == instance::access::WORD {
+            return Ok(Done::Text(instance::access::refused(words)));
+        }
         if first == helper::starter::WORD {
             return helper::starter::run(words).map(|()| Done::Served(0));
         }

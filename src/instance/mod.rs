@@ -2,6 +2,7 @@
 //! [`check`] before the socket listens and before a reload, [`refresh`] during one, and
 //! [`generator`], by which it says what only units can.
 
+pub mod access;
 pub mod check;
 mod environment_file;
 mod executed;
