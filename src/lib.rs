@@ -116,6 +116,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
             }
             return Ok(Done::Served(0));
         }
+        // The instance's options are in the environment, to be judged and not obeyed.
+        if first == instance::reload::WORD {
+            let name = words.first().map(|name| name.to_string_lossy());
+            return instance::reload::prepare(&name.unwrap_or_default()).map(|()| Done::Served(0));
+        }
     }
     let options = match cli::parse(arguments.iter().cloned())? {
         Asked::Print(text) => return Ok(Done::Text(text)),

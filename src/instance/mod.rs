@@ -10,6 +10,7 @@ pub mod generator;
 mod listening;
 mod program;
 pub mod refresh;
+pub mod reload;
 
 use std::fs::File;
 use std::io::{self, Read};
