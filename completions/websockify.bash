@@ -38,28 +38,12 @@ _websockify() {
 
     case "${cmd}" in
         websockify)
-            opts="-v -6 -D -h -V --verbose --traffic --record --run-once --timeout --idle-timeout --heartbeat --unix-listen --unix-listen-mode --unix-target --inetd --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --prefer-ipv6 --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --daemon --pid-file --log-file --syslog --legacy-syslog --wrap-mode --wrap-user --libserver --demo --sandbox --check-config --check-instance --help --version ctl"
+            opts="-6 -D -v -h -V --unix-listen --unix-listen-mode --unix-target --inetd --prefer-ipv6 --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --heartbeat --run-once --timeout --idle-timeout --record --daemon --pid-file --log-file --syslog --legacy-syslog --verbose --traffic --wrap-mode --wrap-user --sandbox --check-config --check-instance --libserver --demo --help --version ctl"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --record)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --idle-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --heartbeat)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --unix-listen)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -193,6 +177,22 @@ _websockify() {
                     return 0
                     ;;
                 --max-connections-per-address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --heartbeat)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --record)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

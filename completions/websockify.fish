@@ -1,7 +1,3 @@
-complete -c websockify -l record -d 'Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC\'s playback reads. It holds all that was typed, passwords too; only its owner may read it' -r -F
-complete -c websockify -l timeout -d 'After SECONDS, accept nobody and exit as soon as no session is left; 0 is never' -r
-complete -c websockify -l idle-timeout -d 'Exit when there has been no connection for SECONDS; 0 is never' -r
-complete -c websockify -l heartbeat -d 'Ping each client every SECONDS and end the session of one that lets a whole interval pass without an answer; 0 is never' -r
 complete -c websockify -l unix-listen -d 'Listen on a Unix socket instead of a port; a stale socket there is replaced, nothing else' -r -F
 complete -c websockify -l unix-listen-mode -d 'Permissions of the --unix-listen socket, in octal' -r
 complete -c websockify -l unix-target -d 'Bridge to a Unix socket instead of a port' -r -F
@@ -41,6 +37,10 @@ complete -c websockify -l metrics-path -d 'Answer GET PATH with counts of sessio
 complete -c websockify -l control-socket -d 'Unix socket for `websockify ctl`, which lists and ends sessions: for root and our own user. Unless given, \'control\' in systemd\'s RuntimeDirectory= if there is one' -r -F
 complete -c websockify -l max-connections -d 'Connections at once, web pages included. Unless given, 10000 or what the limit on open files has room for' -r
 complete -c websockify -l max-connections-per-address -d 'Connections at once from one IPv4 address or IPv6 /64 network; 0 is any number. Unless given, 256, and loopback (where reverse proxies live) is not counted' -r
+complete -c websockify -l heartbeat -d 'Ping each client every SECONDS and end the session of one that lets a whole interval pass without an answer; 0 is never' -r
+complete -c websockify -l timeout -d 'After SECONDS, accept nobody and exit as soon as no session is left; 0 is never' -r
+complete -c websockify -l idle-timeout -d 'Exit when there has been no connection for SECONDS; 0 is never' -r
+complete -c websockify -l record -d 'Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC\'s playback reads. It holds all that was typed, passwords too; only its owner may read it' -r -F
 complete -c websockify -l pid-file -d 'Write the process id to FILE while serving, and remove it at the end' -r -F
 complete -c websockify -l log-file -d 'Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it' -r -F
 complete -c websockify -l syslog -d 'Send the log to a log server, too: the path of its socket, such as /dev/log, or host:port or [v6]:port for UDP' -r
@@ -52,10 +52,8 @@ complete -c websockify -l sandbox -d 'Files, ports and processes out of reach, b
 try\t''
 off\t''"
 complete -c websockify -l check-instance -d 'Judge /etc/websockify/NAME.conf and all files that it names, as websockify@NAME.socket does before it listens' -r
-complete -c websockify -s v -l verbose -d 'Log every request and connection'
-complete -c websockify -l traffic -d 'Write a mark to standard output for each piece of traffic: } from the client, { from the target, > to the target, < to the client; a dot beside it when the piece is a part'
-complete -c websockify -l run-once -d 'Serve one WebSocket session and exit when it ends'
 complete -c websockify -l inetd -d 'Serve the socket on standard input, listening (inetd wait) or connected (nowait)'
+complete -c websockify -s 6 -l prefer-ipv6 -d 'Listen on IPv6 addresses where there is a choice'
 complete -c websockify -l ssl-only -d 'Turn clients without TLS away: pages are redirected to https, WebSockets refused'
 complete -c websockify -l verify-client -d 'Let only clients in that show a valid certificate; implies --ssl-only'
 complete -c websockify -l ssl-target -d 'Speak TLS to the target, and verify its certificate'
@@ -64,13 +62,15 @@ complete -c websockify -l file-only -d 'With --web, list no directories'
 complete -c websockify -l web-auth -d 'With --web, ask the --auth-plugin about pages, too'
 complete -c websockify -l host-token -d 'Take the name in the Host header, without a port, for the token'
 complete -c websockify -l token-expiry -d 'With JWTTokenApi, end a session when its token expires (exp); otherwise a token has to be valid only when the session begins'
-complete -c websockify -l accept-proxy-protocol -d 'Expect a PROXY header, version 1 or 2, at the begin of each connection of a --trusted-proxy'
-complete -c websockify -s 6 -l prefer-ipv6 -d 'Listen on IPv6 addresses where there is a choice'
+complete -c websockify -l accept-proxy-protocol -d 'Expect a PROXY header, version 1 or 2, at the beginning of each connection of a --trusted-proxy'
 complete -c websockify -l legacy-protocols -d 'Let clients of 2010 and 2011 in, too: WebSocket drafts hixie-75 and hixie-76, and Flash. Off unless given, because their frames have no mask, by which a page can slip requests of its own past proxies in between, and because Flash is told that any page may connect to any port of this host'
+complete -c websockify -l run-once -d 'Serve one WebSocket session and exit when it ends'
 complete -c websockify -s D -l daemon -d 'Go into the background as soon as clients are served; exit status 1, with the reason on standard error, if that does not come to pass. Without --log-file and --syslog, the log goes to the log server of this machine'
 complete -c websockify -l legacy-syslog -d 'With --syslog, write records as before RFC 5424; journald\'s /dev/log wants them so'
-complete -c websockify -l libserver -d 'Taken for websockify\'s sake, and changes nothing: there is one server here'
-complete -c websockify -l demo -d 'Serve a page that shows the bridge at work, on loopback, with a target of its own'
+complete -c websockify -s v -l verbose -d 'Log every request and connection'
+complete -c websockify -l traffic -d 'Write a mark to standard output for each piece of traffic: } from the client, { from the target, > to the target, < to the client; a dot beside it when the piece is a part'
 complete -c websockify -l check-config -d 'Judge the command line and all files that it names, say so and exit; nothing is opened to clients'
+complete -c websockify -l libserver -d 'Accepted because websockify has it, and changes nothing: there is one server here'
+complete -c websockify -l demo -d 'Serve a page that shows the bridge at work, on loopback, with a target of its own'
 complete -c websockify -s h -l help -d 'Print help'
 complete -c websockify -s V -l version -d 'Print version'

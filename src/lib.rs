@@ -17,6 +17,7 @@
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`record`]: a copy of what went through them, if asked for
+//! - [`handover`]: what the next process needs to go on with a session
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //! - [`wrap`]: a program of its own behind it all
@@ -39,6 +40,7 @@ pub mod drain;
 pub mod environment;
 pub mod error;
 pub mod flash;
+pub mod handover;
 pub mod helper;
 pub mod http;
 pub mod inside;

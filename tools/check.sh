@@ -27,7 +27,6 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
     skip clippy 'not in this Rust'
 fi
-run cargo run --quiet --locked --example pages -- --check
 if command -v cargo-deny >/dev/null; then
     # Advisories need a database from the network: a job of its own, not every build's.
     run cargo deny --locked check bans licenses sources
@@ -42,7 +41,7 @@ else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi
 if command -v mandoc >/dev/null; then
-    run mandoc -T lint -W warning man/*.7
+    run mandoc -T lint -W warning man/*
 else
     echo 'no mandoc here: the man pages are not checked'
 fi

@@ -35,9 +35,11 @@ mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
 mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
+mod manual; // its pages, and completions
 mod past_bugs; // each has its test
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
+mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target
