@@ -59,6 +59,10 @@ want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want htpasswd apache2-utils
 want shellcheck shellcheck
+# The package, and who reads it first.
+want dpkg-buildpackage dpkg-dev
+want dh debhelper
+want lintian lintian
 want man man-db # renders the manual
 want mandoc mandoc
 # What is typed is completed by them.
