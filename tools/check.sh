@@ -35,7 +35,8 @@ else
 fi
 if command -v shellcheck >/dev/null; then
     run shellcheck -x run preload/rebind systemd/websockify-generator systemd/websockify-instance \
-        .ci/run tools/*.sh tests/systemd/run tests/systemd/scenario
+        .ci/run tools/*.sh tests/systemd/run tests/systemd/scenario \
+        tests/selinux/run tests/selinux/guest
 else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi

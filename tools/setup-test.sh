@@ -57,6 +57,13 @@ want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want shellcheck shellcheck
+# Debian's policy, to put ours beside it and ask what comes of that; it needs no SELinux.
+want /usr/share/selinux/devel/Makefile selinux-policy-dev
+want /etc/selinux/default selinux-policy-default
+want checkmodule checkpolicy
+want selint selint
+want semodule policycoreutils
+want sesearch setools
 want mandoc mandoc
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
