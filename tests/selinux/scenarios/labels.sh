@@ -30,5 +30,3 @@ for name in vnc.key tls/vnc.key vnc.key.cred live/privkey.pem live/privkey3.pem;
 done
 domain=$(cut -d : -f 3 "/proc/$(main_pid websockify@6051.service)/attr/current" | tr -d '\0')
 [ "$domain" = websockifyd_t ] || fail "the bridge is in $domain"
-# An administrator looks at it.
-contains "$(websockify ctl --socket /run/websockify/6051/control list 2>&1)" '' || fail 'no answer'

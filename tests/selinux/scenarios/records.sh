@@ -5,6 +5,7 @@ mkdir -p /var/lib/private/websockify /var/log/private/websockify
 chmod 700 /var/lib/private /var/log/private
 ln -sfn private/websockify /var/lib/websockify
 ln -sfn private/websockify /var/log/websockify
+restorecon -RF /var/lib/private /var/lib/websockify /var/log/private /var/log/websockify
 configure 6041 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_RECORD=/var/lib/websockify/desk' \
     'WEBSOCKIFY_LOG_FILE=/var/log/websockify/desk.log'
 override websockify@6041.service '[Service]' 'StateDirectory=websockify' 'LogsDirectory=websockify'
