@@ -17,6 +17,7 @@
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`record`]: a copy of what went through them, if asked for
+//! - [`handover`]: what the next process needs to go on with a session
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //! - [`wrap`]: a program of its own behind it all
@@ -26,9 +27,10 @@
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
 //! monitoring reads. [`open_files`] is a limit that is ours and no child's, [`environment`] what of it no
 //! child gets. [`instance`] is what works
-//! around us under systemd.
+//! around us under systemd, [`beside`] how a process of ours starts programs from outside of the sandbox.
 
 pub mod auth;
+pub mod beside;
 pub mod cli;
 pub mod config;
 pub mod ctl;
@@ -38,6 +40,7 @@ pub mod drain;
 pub mod environment;
 pub mod error;
 pub mod flash;
+pub mod handover;
 pub mod helper;
 pub mod http;
 pub mod inside;
@@ -99,6 +102,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         }
         if first == wrap::supervisor::WORD {
             return wrap::supervisor::run(words).map(|()| Done::Served(0));
+        }
+        if first == helper::starter::WORD {
+            return helper::starter::run(words).map(|()| Done::Served(0));
         }
         if first == instance::generator::WORD {
             // First: the directory for units that win over vendors' and lose against /etc's.

@@ -14,17 +14,16 @@ PROGRAM
 chmod 755 /usr/local/libexec/websockify/helpers/door
 restorecon -RF /usr/local/libexec
 configure 6071 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' \
-    'WEBSOCKIFY_AUTH_SOURCE=/usr/local/libexec/websockify/helpers/door' 'WEBSOCKIFY_SANDBOX=off'
-override websockify@6071.service '[Service]' 'KillMode=mixed' \
-    'ExecPaths=/usr/local/libexec/websockify/helpers /usr/bin /bin'
+    'WEBSOCKIFY_AUTH_SOURCE=/usr/local/libexec/websockify/helpers/door'
 succeeds inside systemctl enable --now websockify@6071.socket
 served 6071
 says websockify@6071.service 'system_u:system_r:websockifyd_helper_t'
 says websockify@6071.service 'identity=jane'
 # A program that nobody has given the label is not executed.
 configure 6072 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' \
-    'WEBSOCKIFY_AUTH_SOURCE=/usr/bin/cat' 'WEBSOCKIFY_SANDBOX=off'
-override websockify@6072.service '[Service]' 'ExecPaths=/usr/bin'
-inside systemctl start websockify@6072.service || true
+    'WEBSOCKIFY_AUTH_SOURCE=/usr/bin/cat'
 echo 'name="cat"' >>/tmp/expected
+override websockify@6072.service '[Service]' 'Restart=no'
+fails 1 inside systemctl start websockify@6072.service
+says websockify@6072.service 'Permission denied'
 rm -r /usr/local/libexec/websockify
