@@ -12,6 +12,7 @@ folder=$(readlink -f -- "${1:-$root/target/deb}")
 . "$root/tools/packages.sh"
 want dpkg-buildpackage dpkg-dev
 want dh debhelper
+want /usr/share/selinux/devel/Makefile selinux-policy-dev
 install_missing 'build the package'
 
 "$root/tools/vendor-crates.sh"

@@ -47,6 +47,7 @@ stage 'set up' sh -c 'tools/setup-build.sh && tools/setup-test.sh'
 export WEBSOCKIFY_PYTHON PYTHON
 
 stage 'check' tools/check.sh
+stage 'policy for SELinux' tools/selinux.sh
 stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
 stage 'test, without features' cargo test --locked --no-default-features --lib token::
