@@ -12,6 +12,9 @@ ROOT = $(abspath $(DESTDIR)$(PREFIX))
 # Where zsh looks for completions beneath PREFIX/share/zsh; Debian's looks for those of packages in
 # vendor-completions.
 ZSH_FOLDER ?= site-functions
+# Units and scripts name the package's places.
+PLACED = sed 's|/usr/libexec/|$(PREFIX)/libexec/|g'
+GENERATOR = $(ROOT)/lib/systemd/system-generators/websockify-generator
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
@@ -40,11 +43,15 @@ install: $(BRIDGE)
 	install -D -m 755 $(BRIDGE) $(ROOT)/libexec/websockify/websockifyd
 	install -d $(ROOT)/bin $(ROOT)/lib/systemd/system $(ROOT)/lib/systemd/system-generators
 	ln -sf ../libexec/websockify/websockifyd $(ROOT)/bin/websockify
-	ln -sf ../../../libexec/websockify/websockifyd $(ROOT)/lib/systemd/system-generators/websockify-generator
 	for unit in systemd/*.socket systemd/*.service systemd/*.target; do \
-		sed 's|/usr/libexec/|$(PREFIX)/libexec/|g' $$unit >$(ROOT)/lib/systemd/system/$${unit#systemd/} && \
+		$(PLACED) $$unit >$(ROOT)/lib/systemd/system/$${unit#systemd/} && \
 		chmod 644 $(ROOT)/lib/systemd/system/$${unit#systemd/} || exit 1; \
 	done
+	@# Not through a link of an older version: it leads to the bridge itself.
+	rm -f $(GENERATOR)
+	$(PLACED) systemd/websockify-generator >$(GENERATOR)
+	$(PLACED) systemd/websockify-instance >$(ROOT)/libexec/websockify/websockify-instance
+	chmod 755 $(GENERATOR) $(ROOT)/libexec/websockify/websockify-instance
 	install -D -m 644 systemd/websockify.sysusers $(ROOT)/lib/sysusers.d/websockify.conf
 	install -D -m 644 systemd/websockify.catalog $(ROOT)/lib/systemd/catalog/websockify.catalog
 	install -D -m 644 -t $(DESTDIR)/etc/websockify etc/websockify/*

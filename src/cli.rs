@@ -15,6 +15,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 use crate::error::Failure;
+use crate::wrap::elsewhere;
 use integer::Seconds;
 
 pub(crate) use integer::decimal;
@@ -460,6 +461,10 @@ pub struct Options {
     #[arg(last = true, hide = true)]
     pub command: Vec<OsString>,
 
+    /// [`elsewhere::VARIABLE`]: for units, which start the program, and not on a command line.
+    #[arg(skip)]
+    pub wrap: Option<String>,
+
     /// Variables that look like options of ours and are none: a misspelt line of a file.
     #[arg(skip)]
     pub unknown_variables: Vec<String>,
@@ -552,6 +557,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Fai
         .and_then(|matches| from_matches(&matches))
     {
         Ok(options) => Ok(Asked::Serve(Box::new(Options {
+            wrap: std::env::var(elsewhere::VARIABLE)
+                .ok()
+                .filter(|it| !it.is_empty()),
             unknown_variables,
             ..options
         }))),
@@ -603,7 +611,7 @@ fn without_empty_variables(command: Command) -> Command {
 fn unknown_variables(command: &Command) -> Vec<String> {
     let known = |name: &OsString| {
         let mut arguments = command.get_arguments();
-        arguments.any(|it| it.get_env() == Some(name.as_os_str()))
+        name == elsewhere::VARIABLE || arguments.any(|it| it.get_env() == Some(name.as_os_str()))
     };
     std::env::vars_os()
         .filter(|(name, value)| !value.is_empty() && !known(name))

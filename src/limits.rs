@@ -135,6 +135,16 @@ pub const REFUSALS_AT_ONCE: u32 = 64;
 /// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
+/// The state of one session, which the next process goes on with: what was read and not taken, each
+/// way, and what came with the request, each at most about a [`CHUNK`]; the rest is small. No memory
+/// is taken before there is something to hold.
+pub const SESSION_STATE: usize = 4 * CHUNK;
+
+/// How long nothing may have moved before the state of a session is written down. A system call
+/// for each byte that moves would cost a fifth of what moving it costs; a session that is killed in
+/// the middle of something cannot be resumed anyway.
+pub const STATE_SETTLED: Duration = Duration::from_millis(2);
+
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
 /// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
@@ -247,6 +257,10 @@ pub const PROGRAM_HEADERS: u64 = 64 * 1024;
 /// How long a wrapped program may take to listen before that is told; READY=1 waits as long. A
 /// desktop takes a few seconds.
 pub const PROGRAM_START_TIME: Duration = Duration::from_secs(10);
+
+/// How long READY=1 waits for one that is started again and again: longer than for one that runs and
+/// does not listen, so that this is known by then and said with READY=1.
+pub const PROGRAM_SETTLE_TIME: Duration = Duration::from_secs(11);
 
 /// Ports that are tried for a wrapped program, where each must be free for IPv4 and IPv6.
 pub const PORT_TRIES: u32 = 16;

@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
+use crate::handover::any_path;
 use crate::inside;
 use crate::limits;
 use crate::listener::tune;
@@ -24,7 +26,7 @@ use crate::tls::client::Client;
 use walls::{Forbidden, Walls};
 
 /// A service that clients reach through us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// A host name or address, and a port.
     Tcp {
@@ -34,14 +36,16 @@ pub enum Target {
         port: u16,
     },
     /// The path of a Unix stream socket.
-    Unix(PathBuf),
+    Unix(#[serde(with = "any_path")] PathBuf),
     /// A port of loopback, whether it is IPv4's or IPv6's: a wrapped program's.
     Loopback(u16),
     /// One in a directory that no path leads out of: see [`inside`].
     Inside {
         /// The directory, whatever it is when a session begins.
+        #[serde(with = "any_path")]
         root: PathBuf,
         /// The socket in it.
+        #[serde(with = "any_path")]
         path: PathBuf,
     },
 }

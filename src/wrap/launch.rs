@@ -92,7 +92,7 @@ impl Supervised {
 
 /// Finds `rebind.so`: where websockify looks for it, in the folders of an installation, or beside
 /// this program as cargo builds both.
-fn library() -> Result<PathBuf, Failure> {
+pub(super) fn library() -> Result<PathBuf, Failure> {
     let here = env::current_exe().map_err(|error| {
         Failure::start(format!("cannot find out where this program is: {error}"))
     })?;

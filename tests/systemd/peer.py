@@ -6,6 +6,7 @@
     peer.py session PORT [...]     echoes each line of standard input through one session
     peer.py deaf PORT              opens a session and never reads or answers
     peer.py certificate PORT       the host name of the certificate that is offered
+    peer.py greeting PORT TEXT     whether the target begins with TEXT
     peer.py edge PORT  one message each --count times, with pauses around --seconds
     peer.py dns PORT  answers queries for --name by --address
 
@@ -179,6 +180,17 @@ def certificate(args):
         print(dict(field[0] for field in stream.getpeercert()["subject"])["commonName"])
 
 
+def greeting(args):
+    session = Session(args)
+    wanted = os.fsencode(args.text)
+    got = b""
+    while len(got) < len(wanted):
+        got += session.receive()
+    if not got.startswith(wanted):
+        raise OSError(f"the target began with {got!r}")
+    session.close()
+
+
 def edge(args):
     lost = 0
     for _ in range(args.count):
@@ -210,8 +222,9 @@ def dns(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "hear", "session", "deaf", "certificate", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "hear", "session", "deaf", "certificate", "greeting", "edge", "dns"])
     parser.add_argument("place")
+    parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")
     parser.add_argument("--host", default="localhost")
     parser.add_argument("--name", default="localhost")
