@@ -176,6 +176,19 @@ pub fn parse_port(text: &str) -> Option<u16> {
         .then(|| text.parse().ok())?
 }
 
+/// The addresses of a host that no resolver is asked for: an address's own, and this machine's for
+/// `localhost` and all beneath it (RFC 6761, section 6.3), in the order of getaddrinfo(3).
+#[must_use]
+pub fn known_addresses(host: &str) -> Option<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Some(vec![address]);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let top = name.rsplit('.').next()?;
+    top.eq_ignore_ascii_case("localhost")
+        .then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this file is the one that connects"
@@ -231,9 +244,10 @@ async fn dial_tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
     reason = "this file is the one that resolves"
 )]
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    // A literal address needs no resolver: it would cost a thread's time for each session.
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    // A resolver would cost a thread's time for each session.
+    if let Some(known) = known_addresses(host) {
+        let known = known.iter().map(|ip| SocketAddr::new(*ip, port));
+        return Ok(known.collect());
     }
     static LOOKUPS: Semaphore = Semaphore::const_new(limits::LOOKUPS);
     let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
@@ -294,7 +308,32 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, parse_port};
+    use super::{Target, known_addresses, parse_port};
+
+    #[test]
+    fn no_resolver_is_asked_for_this_machine() {
+        for (host, addresses) in [
+            ("192.0.2.1", &["192.0.2.1"][..]),
+            ("::1", &["::1"]),
+            ("localhost", &["::1", "127.0.0.1"]),
+            ("LocalHost.", &["::1", "127.0.0.1"]),
+            ("vnc.localhost", &["::1", "127.0.0.1"]),
+        ] {
+            let known = known_addresses(host).unwrap();
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            assert_eq!(known, addresses, "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "desk",
+            "localhost.example",
+            "mylocalhost",
+            "localhost..",
+        ] {
+            assert_eq!(known_addresses(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn what_is_a_target_and_how_it_is_shown() {

@@ -20,10 +20,10 @@ use crate::systemd::inherited::Inherited;
 use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
-use crate::wrap;
+use crate::wrap::{self, Program, elsewhere};
 use proxy_options::{announced, trusted};
 use tls_options::{target_tls_options, tls_options};
-use wrap_options::wrap_options;
+use wrap_options::{kept_elsewhere, wanted_port, wrap_options};
 
 /// Everything the server needs to know.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// Where they go; the demo and a wrapped program bring their own target.
     pub to: Option<token::Options>,
-    /// The program whose port is the target.
+    /// The program whose port is the target, if we start it.
     pub wrap: Option<wrap::Options>,
     /// Where the administrator asks.
     pub control: Option<PathBuf>,
@@ -91,6 +91,8 @@ pub struct Service {
     pub proxy_protocol: Option<ProxyVersion>,
     /// See [`Options::frame_ancestors`].
     pub frames: Option<Frames>,
+    /// See [`Options::wrap`].
+    pub program: Option<Program>,
 }
 
 /// Where clients come in.
@@ -160,7 +162,13 @@ impl Config {
         options.demo &= typed.demo || !(typed.target || typed.unix_target || typed.tokens || wraps);
         let brings_its_own = options.demo || wraps;
         let wrap = wrap_options(&options, &inherited)?;
-        let (listen, to) = where_from_and_to(&options, inherited)?;
+        let wanted = wanted_port(&options, &inherited);
+        let (listen, mut to) = where_from_and_to(&options, inherited)?;
+        let mut program = None;
+        if let Some(command) = options.wrap.as_deref().filter(|_| !wraps) {
+            to = Some(kept_elsewhere(&options, wanted?, to)?);
+            program = Some(elsewhere::program(command));
+        }
         if options.daemon && matches!(listen, Listen::Inetd | Listen::Inherited(_)) {
             return Err(Failure::usage(
                 "--daemon: whoever passes us a socket keeps us in the background already",
@@ -210,6 +218,7 @@ impl Config {
                 proxies,
                 proxy_protocol,
                 frames,
+                program,
             },
         })
     }

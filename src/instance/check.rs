@@ -6,15 +6,17 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::MemfdFlags;
 
 use super::listening::Listening;
-use super::{FOLDER, HANDED_OVER, Instance, refresh};
+use super::{FOLDER, HANDED_OVER, Instance, can_be_named, refresh};
 use crate::error::Failure;
 use crate::systemd::credentials;
+use crate::tls::certificate::in_directory;
+use crate::wrap::elsewhere;
 
 /// What the service's sandbox hides (systemd.exec(5): `ProtectHome=`, `PrivateTmp=`).
 const HIDDEN: &[&str] = &["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
@@ -38,6 +40,7 @@ const TARGETS: &[&str] = &[
     "WEBSOCKIFY_TOKEN_PLUGIN",
     "WEBSOCKIFY_TARGET_CONFIG",
     "WEBSOCKIFY_DEMO",
+    elsewhere::VARIABLE,
 ];
 
 /// Judges what can be wrong with an instance's file only, then becomes `--check-config` with the
@@ -50,6 +53,9 @@ pub fn check(name: &str) -> Result<(), Failure> {
     let listening = Listening::of(&instance)?;
     instance.has_target()?;
     instance.can_be_read()?;
+    if let Some(program) = instance.program()? {
+        program.judge(&instance)?;
+    }
     let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
     let mut command = Command::new(env::current_exe().map_err(cannot)?);
     command.arg("--check-config").env_clear();
@@ -110,6 +116,26 @@ impl Instance {
                         HIDDEN.join(", ")
                     )));
                 }
+            }
+        }
+        for program in self.executed() {
+            let program = program.to_string_lossy();
+            if !can_be_named(&program) {
+                return Err(Failure::start(format!(
+                    "{path}: systemd cannot be told that the helper {program} is to be executed: \
+                     give its whole path, and use letters, digits and ./_-@=,+ in it"
+                )));
+            }
+        }
+        for directory in self.directories() {
+            let files = in_directory(Path::new(directory)).unwrap_or_default();
+            let nameless = |file: &&PathBuf| file.to_str().and_then(credentials::name).is_none();
+            if let Some(file) = files.iter().find(nameless) {
+                return Err(Failure::start(format!(
+                    "{path}: WEBSOCKIFY_CERT={directory}: {} cannot be handed over: use letters, \
+                     digits and ._-@=, in its name",
+                    file.display()
+                )));
             }
         }
         for name in HANDED_OVER {

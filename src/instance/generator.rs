@@ -2,17 +2,24 @@
 //! as drop-ins. It runs early in the boot: it reads these files and nothing else, and whatever is in
 //! them, it ends in a moment and with success. `--check-instance` tells what was wrong.
 
+use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::executed::is_helper;
 use super::listening::Listening;
-use super::{FOLDER, Instance};
+use super::program::Program;
+use super::{FOLDER, Instance, can_be_named};
 use crate::limits;
 use crate::systemd::credentials;
-use crate::target::Target;
+use crate::target::{Target, known_addresses};
+use crate::wrap::elsewhere;
+
+/// The word that makes this program the generator; `systemd/websockify-generator` says it.
+pub const WORD: &str = "--generate-units";
 
 /// What else may reach the network from a service, or more of it than its target.
 const NETWORKED: &[&str] = &[
@@ -33,18 +40,39 @@ pub fn generate(units: &Path) {
         else {
             continue;
         };
-        for (kind, text) in [
-            ("socket", instance.socket()),
-            ("service", instance.service()),
-        ] {
+        let name = &instance.name;
+        // What is wrong with it fails the socket's check.
+        let program = instance.program().ok().flatten();
+        let socket = program
+            .as_ref()
+            .map_or(String::new(), |it| it.of_socket(name));
+        let bridge = program
+            .as_ref()
+            .map_or(String::new(), |_| Program::of_bridge(name));
+        let mut texts = vec![
+            (
+                format!("websockify@{name}.socket"),
+                socket + &instance.socket(),
+            ),
+            (
+                format!("websockify@{name}.service"),
+                bridge + &instance.service(),
+            ),
+        ];
+        if let Some(program) = program {
+            let unit = format!("websockify-program@{name}.service");
+            texts.push((unit, program.service()));
+        }
+        for (unit, text) in texts {
             // A full or missing disk is the manager's to complain about.
-            let _ = drop_in(units, &instance, kind, &text);
+            let _ = drop_in(units, &instance, &unit, &text);
         }
     }
 }
 
-fn drop_in(units: &Path, instance: &Instance, kind: &str, text: &str) -> io::Result<()> {
-    let folder = units.join(format!("websockify@{}.{kind}.d", instance.name));
+/// Writes one; `text` begins in `[Unit]`.
+fn drop_in(units: &Path, instance: &Instance, unit: &str, text: &str) -> io::Result<()> {
+    let folder = units.join(format!("{unit}.d"));
     fs::create_dir_all(&folder)?;
     let path = instance.path.display();
     let head = format!("# By websockify-generator, from {path}\n[Unit]\nSourcePath={path}\n");
@@ -82,6 +110,25 @@ impl Instance {
                 let _ = writeln!(text, "LoadCredential{encrypted}={name}:{path}");
             }
         }
+        let executed = self.executed();
+        for path in executed.iter().filter_map(|path| path.to_str()) {
+            if can_be_named(path) {
+                // Of a missing one the bridge tells.
+                let _ = writeln!(text, "ExecPaths=-{path}");
+            }
+        }
+        if !executed.is_empty() {
+            // They answer until the last session has ended.
+            text.push_str("KillMode=mixed\n");
+        }
+        if let (false, Ok(program)) = (self.directories().is_empty(), env::current_exe()) {
+            let _ = writeln!(
+                text,
+                "ExecStartPre=+{} --refresh-credentials {}",
+                program.display(),
+                self.name
+            );
+        }
         text.push_str(match self.reach() {
             Reach::Anywhere => "",
             Reach::Loopback => "IPAddressDeny=any\nIPAddressAllow=localhost\n",
@@ -95,7 +142,7 @@ impl Instance {
 
     fn reach(&self) -> Reach {
         let plugins = self.value("WEBSOCKIFY_AUTH_PLUGIN").unwrap_or_default();
-        let helper = plugins.split(',').any(|plugin| plugin.ends_with("Exec"));
+        let helper = plugins.split(',').any(is_helper);
         if helper || NETWORKED.iter().any(|name| self.value(name).is_some()) {
             return Reach::Anywhere;
         }
@@ -104,6 +151,8 @@ impl Instance {
             self.value("WEBSOCKIFY_UNIX_TARGET"),
         ) {
             (None, Some(_)) => Reach::Unix,
+            // Of a wrapped program, unless the file says where it listens.
+            (None, None) if self.value(elsewhere::VARIABLE).is_some() => Reach::Loopback,
             (Some(Ok(Target::Tcp { host, .. })), None) if is_loopback(&host) => Reach::Loopback,
             _ => Reach::Anywhere,
         }
@@ -118,7 +167,7 @@ enum Reach {
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    known_addresses(host).is_some_and(|known| known.iter().all(IpAddr::is_loopback))
 }
 
 #[cfg(test)]
@@ -165,7 +214,13 @@ mod tests {
         for (lines, expected) in [
             (&[("TARGET", "localhost:1")][..], "IPAddressAllow=localhost"),
             (&[("TARGET", "[::1]:1")], "IPAddressAllow=localhost"),
+            (&[("TARGET", "x.localhost:1")], "IPAddressAllow=localhost"),
             (&[("UNIX_TARGET", "/run/s")], "PrivateNetwork=yes"),
+            (&[("WRAP", "a")], "IPAddressAllow=localhost"),
+            (
+                &[("WRAP", "a"), ("UNIX_TARGET", "/s")],
+                "PrivateNetwork=yes",
+            ),
         ] {
             assert!(
                 instance("1", lines).service().contains(expected),
@@ -184,6 +239,30 @@ mod tests {
         ] {
             assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_helper_may_be_executed_and_outlives_the_word_to_end() {
+        let lines = [
+            ("TOKEN_PLUGIN", "Exec"),
+            ("TOKEN_SOURCE", "/no/such --option"),
+            ("AUTH_PLUGIN", "Exec,Exec"),
+            ("AUTH_SOURCE", "'/no/a b'\n'/no/%i'"),
+        ];
+        assert_eq!(
+            instance("1", &lines).service(),
+            "[Service]\nExecPaths=-/no/such\nKillMode=mixed\n"
+        );
+    }
+
+    #[test]
+    fn certificates_of_a_directory_are_copied_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let text = instance("1", &[("CERT", path), ("KEY", "/a/key")]).service();
+        assert!(text.contains(" --refresh-credentials 1\n"), "{text}");
+        assert!(text.contains("LoadCredential=a+key:/a/key\n"), "{text}");
+        assert!(!text.contains(&format!(":{path}\n")), "{text}");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 pub mod check;
 mod environment_file;
+mod executed;
 pub mod generator;
 mod listening;
+mod program;
 pub mod refresh;
 
 use std::fs::File;
@@ -74,17 +76,35 @@ impl Instance {
             .filter(|it| !it.is_empty())
     }
 
-    /// The paths to hand over as credentials.
+    /// The directories of certificates, whose files are handed over. The manager could do that, but
+    /// would leave out links, which certbot's are.
+    fn directories(&self) -> Vec<&str> {
+        let certificates = self.value("WEBSOCKIFY_CERT").unwrap_or_default();
+        let directories = certificates
+            .split(',')
+            .filter(|path| credentials::prefix(path).is_some() && Path::new(path).is_dir());
+        directories.collect()
+    }
+
+    /// The files to hand over as credentials.
     fn credentials(&self) -> Vec<&str> {
         let values = HANDED_OVER.iter().filter_map(|name| self.value(name));
+        let directories = self.directories();
         let mut paths: Vec<&str> = values
             .flat_map(|list| list.split(','))
             .filter(|path| path.starts_with('/') && credentials::name(path).is_some())
+            .filter(|path| !directories.contains(path))
             .collect();
         paths.sort_unstable();
         paths.dedup();
         paths
     }
+}
+
+/// Whether a path means itself where a unit names it.
+fn can_be_named(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-@=,+".contains(&byte);
+    path.starts_with('/') && path.bytes().all(plain)
 }
 
 /// Whether `ws-NAME` can be a user.

@@ -1,5 +1,6 @@
 //! `--refresh-credentials`: renewed keys for a running instance. systemd hands credentials over at
-//! start only, so a reload copies them, with root's rights, to where the service looks first.
+//! start only, so a reload copies them, with root's rights, to where the service looks first. Those in
+//! a directory come this way at the start as well.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,12 +8,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{self, AtFlags, Dir, Gid, Mode, OFlags, Uid};
 
 use super::{FOLDER, Instance};
 use crate::error::Failure;
 use crate::limits;
 use crate::systemd::credentials;
+use crate::tls::certificate::in_directory;
 
 /// Where the service's `RuntimeDirectory=` is.
 const RUNTIME: &str = "/run/websockify";
@@ -23,8 +25,13 @@ const RUNTIME: &str = "/run/websockify";
 /// One sentence that names the file.
 pub fn refresh(name: &str) -> Result<(), Failure> {
     let instance = Instance::read(Path::new(FOLDER), name)?;
-    let paths = instance.credentials();
-    if paths.is_empty() {
+    let directories = instance.directories();
+    let mut paths: Vec<String> = instance
+        .credentials()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    if paths.is_empty() && directories.is_empty() {
         return Ok(());
     }
     let runtime = Path::new(RUNTIME).join(name);
@@ -34,10 +41,27 @@ pub fn refresh(name: &str) -> Result<(), Failure> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = fs::open(&runtime, flags, Mode::empty())
         .map_err(|error| failed(&runtime.display(), error.into()))?;
-    for path in paths {
+    for certificates in &directories {
+        let found =
+            in_directory(Path::new(certificates)).map_err(|error| failed(certificates, error))?;
+        paths.extend(
+            found
+                .iter()
+                .filter_map(|path| path.to_str())
+                .map(str::to_owned),
+        );
+    }
+    for path in &paths {
         read(path)
             .and_then(|content| put(&directory, path, &content))
-            .map_err(|error| failed(&path, error))?;
+            .map_err(|error| failed(path, error))?;
+    }
+    let kept: Vec<String> = paths
+        .iter()
+        .filter_map(|path| credentials::name(path))
+        .collect();
+    for certificates in directories {
+        forget(&directory, certificates, &kept).map_err(|error| failed(&certificates, error))?;
     }
     Ok(())
 }
@@ -77,6 +101,18 @@ fn put(directory: &OwnedFd, path: &str, content: &[u8]) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     fs::fchown(file.as_fd(), Some(uid), Some(gid))?;
     fs::renameat(directory, &new, directory, &name)?;
+    Ok(())
+}
+
+/// Removes what was copied from `certificates` and is not there any more.
+fn forget(directory: &OwnedFd, certificates: &str, kept: &[String]) -> io::Result<()> {
+    let prefix = credentials::prefix(certificates).ok_or(io::ErrorKind::InvalidInput)?;
+    for entry in Dir::read_from(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&prefix) && !kept.contains(&name) {
+            fs::unlinkat(directory, &name, AtFlags::empty())?;
+        }
+    }
     Ok(())
 }
 

@@ -190,6 +190,7 @@ async fn serve(
     let control = material.control.take();
     let entered = supervised.map(Supervised::enter).transpose();
     let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
+    let program = program.or_else(|| service.program.clone());
     let context = context(
         service,
         material,

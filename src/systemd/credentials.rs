@@ -2,6 +2,7 @@
 //! Credentials): a configuration goes on naming the file itself.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the manager leaves renewed files, which win, and where those from the start are.
@@ -25,6 +26,36 @@ pub fn located(path: &Path) -> PathBuf {
         .map(|directory| directory.join(&name))
         .find(|credential| credential.exists())
         .unwrap_or_else(|| path.to_owned())
+}
+
+/// The files of a directory that were handed over, by their own paths; none where the directory was
+/// not.
+#[must_use]
+pub fn beneath(directory: &Path) -> Vec<PathBuf> {
+    let Some(prefix) = directory.to_str().and_then(prefix) else {
+        return Vec::new();
+    };
+    let mut files = Vec::new();
+    for place in directories() {
+        let entries = fs::read_dir(place).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        files.extend(
+            names
+                .filter(|name| name.starts_with(&prefix))
+                .map(|name| PathBuf::from(format!("/{}", name.replace('+', "/")))),
+        );
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// How the names of the credentials of a directory's files begin.
+#[must_use]
+pub fn prefix(directory: &str) -> Option<String> {
+    let absolute = directory.starts_with('/') && !is_encrypted(directory);
+    let name = name(directory.trim_end_matches('/')).filter(|_| absolute)?;
+    Some(name + "+")
 }
 
 /// The name of a file's credential: `etc+ssl+vnc.key` for `/etc/ssl/vnc.key`. An encrypted one has

@@ -16,6 +16,9 @@ use crate::limits;
 use crate::log::Event;
 use crate::systemd::credentials;
 
+/// What certbot calls a certificate with its chain, and its key.
+const LINEAGE: [&str; 2] = ["fullchain.pem", "privkey.pem"];
+
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -85,16 +88,21 @@ pub(super) fn files(given: &[Pair], password: Option<&Password>) -> Vec<PathBuf>
 fn pairs(given: &[Pair]) -> Result<Vec<Pair>, String> {
     let mut pairs = Vec::new();
     for pair in given {
-        if !pair.certificate.is_dir() {
-            pairs.push(pair.clone());
-            continue;
+        let directory = &pair.certificate;
+        let mut files = credentials::beneath(directory);
+        if files.is_empty() {
+            if !directory.is_dir() {
+                pairs.push(pair.clone());
+                continue;
+            }
+            files = in_directory(directory)
+                .map_err(|error| format!("--cert {}: {error}", directory.display()))?;
         }
-        let found = in_directory(&pair.certificate)
-            .map_err(|error| format!("--cert {}: {error}", pair.certificate.display()))?;
+        let found = matched(directory, &files);
         if found.is_empty() {
             return Err(format!(
                 "--cert {}: no certificate in it",
-                pair.certificate.display()
+                directory.display()
             ));
         }
         pairs.extend(found);
@@ -102,35 +110,52 @@ fn pairs(given: &[Pair]) -> Result<Vec<Pair>, String> {
     Ok(pairs)
 }
 
-fn in_directory(directory: &Path) -> io::Result<Vec<Pair>> {
+/// The files of a directory that [`pairs`] looks at, by name.
+///
+/// # Errors
+/// The kernel's.
+pub fn in_directory(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            let lineage = LINEAGE.iter().map(|name| path.join(name));
+            files.extend(lineage.filter(|file| file.is_file()));
+        } else if path
+            .extension()
+            .is_some_and(|it| ["pem", "crt", "key"].iter().any(|known| it == *known))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn matched(directory: &Path, files: &[PathBuf]) -> Vec<Pair> {
+    let there = |path: PathBuf| Some(path).filter(|path| files.contains(path));
     let lineage = |folder: &Path| {
-        let certificate = folder.join("fullchain.pem");
-        certificate.is_file().then(|| Pair {
+        let [certificate, key] = LINEAGE.map(|name| folder.join(name));
+        there(certificate).map(|certificate| Pair {
             certificate,
-            key: Some(folder.join("privkey.pem")),
+            key: Some(key),
         })
     };
     if let Some(pair) = lineage(directory) {
-        return Ok(vec![pair]);
+        return vec![pair];
     }
-    let mut paths: Vec<PathBuf> = fs::read_dir(directory)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
-    paths.sort();
-    let mut pairs = Vec::new();
-    for path in paths {
-        let extension = path.extension().and_then(|it| it.to_str());
-        if path.is_dir() {
-            pairs.extend(lineage(&path));
-        } else if matches!(extension, Some("pem" | "crt")) {
-            let key = Some(path.with_extension("key")).filter(|key| key.is_file());
-            pairs.push(Pair {
-                certificate: path,
-                key,
-            });
+    let pair = |file: &PathBuf| {
+        if file.parent() != Some(directory) {
+            let is_certificate = file.ends_with(LINEAGE[0]);
+            return file.parent().filter(|_| is_certificate).and_then(lineage);
         }
-    }
-    Ok(pairs)
+        let is_key = file.extension().is_some_and(|it| it == "key");
+        (!is_key).then(|| Pair {
+            certificate: file.clone(),
+            key: there(file.with_extension("key")),
+        })
+    };
+    files.iter().filter_map(pair).collect()
 }
 
 impl Password {

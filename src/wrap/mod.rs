@@ -11,12 +11,14 @@
 //! - [`message`]: what the two say to each other
 //! - [`keeper`], by [`pacing`]: the modes; [`state`] is what others see of it
 //! - [`output`]: what the program says, in our log
+//! - [`elsewhere`]: a program that the service manager keeps instead
 
 // The library's own file, so that the names of its variables cannot drift apart.
 #[path = "../../preload/src/contract.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the library uses the rest")]
 mod contract;
 mod elf;
+pub mod elsewhere;
 mod family;
 mod keeper;
 mod launch;

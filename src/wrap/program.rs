@@ -75,7 +75,7 @@ pub(super) fn judge(name: &OsStr, uid: u32, gid: u32) -> Result<(), Failure> {
 }
 
 /// As execvp(3) does: a name without a slash is looked for in `PATH`.
-fn find(name: &OsStr) -> Result<PathBuf, Failure> {
+pub(super) fn find(name: &OsStr) -> Result<PathBuf, Failure> {
     let shown = Path::new(name).display();
     if name.as_bytes().contains(&b'/') {
         let path = PathBuf::from(name);

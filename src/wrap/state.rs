@@ -38,13 +38,18 @@ pub enum State {
     Over(Option<End>),
     /// The supervisor is gone.
     Lost,
+    /// It is the service manager's to start, to watch and to end.
+    Elsewhere,
 }
 
 impl State {
     /// Whether clients can be served, as far as we know.
     #[must_use]
     pub fn is_listening(&self) -> bool {
-        matches!(self, Self::Listening | Self::Background { listening: true })
+        matches!(
+            self,
+            Self::Listening | Self::Background { listening: true } | Self::Elsewhere
+        )
     }
 
     /// Whether waiting is of no use.
@@ -66,6 +71,7 @@ impl fmt::Display for State {
             Self::Over(Some(end)) => return write!(f, "ended with {end}"),
             Self::Over(None) => "ended",
             Self::Lost => "lost",
+            Self::Elsewhere => "in a unit of its own",
         })
     }
 }
@@ -114,7 +120,7 @@ impl Program {
         let settled =
             state.wait_for(|it| it.is_listening() || it.is_over() || *it == State::Silent);
         // Whoever starts it again and again is not waited for.
-        let _ = timeout(limits::PROGRAM_START_TIME, settled).await;
+        let _ = timeout(limits::PROGRAM_SETTLE_TIME, settled).await;
         if self.mode == Mode::Exit && self.is_over() {
             std::future::pending::<()>().await;
         }
@@ -123,6 +129,10 @@ impl Program {
     /// Returns when we are to end because it has, with the exit status for that.
     pub async fn ends_us(&self) -> u8 {
         let mut state = self.state.clone();
+        if *state.borrow() == State::Elsewhere {
+            // Its keeper ends us as well, if that is to be.
+            std::future::pending::<()>().await;
+        }
         let ended = state.wait_for(|it| match it {
             State::Over(_) => self.mode == Mode::Exit,
             State::Lost => true,

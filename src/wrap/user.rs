@@ -28,6 +28,21 @@ impl User {
     /// # Errors
     /// One sentence.
     pub(super) fn find(name: &str) -> Result<Self, Failure> {
+        let user = Self::look_up(name)?;
+        let now = Uid::effective();
+        if !now.is_root() && now.as_raw() != user.uid {
+            return Err(Failure::start(format!(
+                "--wrap-user={name}: only root can run a program as another user"
+            )));
+        }
+        Ok(user)
+    }
+
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn look_up(name: &str) -> Result<Self, Failure> {
         let entry = match Entry::from_name(name) {
             Ok(Some(entry)) => entry,
             Ok(None) => {
@@ -38,12 +53,6 @@ impl User {
                 return Err(Failure::start(format!("--wrap-user={name}: {error}")));
             }
         };
-        let now = Uid::effective();
-        if !now.is_root() && now != entry.uid {
-            return Err(Failure::start(format!(
-                "--wrap-user={name}: only root can run a program as another user"
-            )));
-        }
         Ok(Self {
             uid: entry.uid.as_raw(),
             gid: entry.gid.as_raw(),

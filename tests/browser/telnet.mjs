@@ -3,8 +3,9 @@
 //
 //   node telnet.mjs --bridge PROGRAM [--web DIR] [--shots DIR] [--login]
 //
-// --login: a user logs in with name and password, by the machine's own login(1); as root only, who may
-// put files of users with one more in the place of the machine's, for its own children's eyes.
+// --login: a user logs in with name and password, by the machine's own login(1), at a telnetd that the
+// bridge has wrapped; as root only, who may put files of users with one more in the place of the
+// machine's, for its own children's eyes.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -36,16 +37,22 @@ exec "$@"`;
 
 await run('telnet page', 60, async (rig) => {
   const telnetd = await rig.freePort();
-  // Each connection has its telnetd, with a pseudo-terminal: to a shell, or to login(1).
-  const activate = ['systemd-socket-activate', '--inetd', '--accept', '--listen', `127.0.0.1:${telnetd}`, TELNETD];
-  const [command, ...words] = options.login
-    ? ['unshare', '--mount', 'sh', '-c', USERS, 'sh', ...activate]
-    : [...activate, '--exec-login', '/bin/sh'];
-  await rig.server(telnetd, command, words, { cwd: rig.folder });
   const port = await rig.freePort();
-  const tokens = join(rig.folder, 'tokens');
-  writeFileSync(tokens, `a b: 127.0.0.1:${telnetd}\n`);
-  await rig.server(port, options.bridge, ['--web', options.web, '--token-plugin', 'TokenFile', '--token-source', tokens, String(port)]);
+  if (options.login) {
+    // A new telnetd for each client, in turn, by who binds the port: that is moved, and ours is there.
+    await rig.server(port, 'unshare', [
+      '--mount', 'sh', '-c', USERS, 'sh', options.bridge, '--web', options.web, '--wrap-mode=respawn', String(port),
+      '--', 'busybox', 'nc', '-l', '-p', String(port), '-e', TELNETD,
+    ], { cwd: rig.folder });
+  } else {
+    // Each connection has its telnetd, with a pseudo-terminal, and a shell there.
+    await rig.server(telnetd, 'systemd-socket-activate', [
+      '--inetd', '--accept', '--listen', `127.0.0.1:${telnetd}`, TELNETD, '--exec-login', '/bin/sh',
+    ]);
+    const tokens = join(rig.folder, 'tokens');
+    writeFileSync(tokens, `a b: 127.0.0.1:${telnetd}\n`);
+    await rig.server(port, options.bridge, ['--web', options.web, '--token-plugin', 'TokenFile', '--token-source', tokens, String(port)]);
+  }
 
   const { context } = await rig.chromium({ viewport: SMALL, ignoreHTTPSErrors: true });
   const page = await context.newPage();
@@ -68,14 +75,28 @@ await run('telnet page', 60, async (rig) => {
     return rows[0] === what;
   }, { detail: () => `, not ${rows[0]}` });
   const type = async (line) => { await page.keyboard.type(line); await page.keyboard.press('Enter'); };
+  const size = async (name) => {
+    await type(`echo ${name}=$(stty size)`);
+    let found;
+    await shows(`the size that is ${name}`, (all) => {
+      found = all.map((row) => row.match(`^${name}=(\\d+) (\\d+)$`)).find(Boolean);
+      return found;
+    });
+    check(Number(found[1]) === rows.length, `the page has ${rows.length} rows and the other side heard of ${found[1]}`);
+    return found.slice(1).map(Number);
+  };
+  const grows = async () => {
+    const before = await size('small');
+    await page.setViewportSize(LARGE);
+    await shows('the terminal to grow', (all) => all.length > before[0]);
+    const after = await size('large');
+    check(after[0] > before[0] && after[1] > before[1], `${before} became ${after}`);
+    step(`the window's size is told: ${before.join('×')} became ${after.join('×')}`);
+  };
   const open = async (address) => {
     await page.goto(address);
     await status('Connected');
   };
-
-  await open(`http://localhost:${port}/wstelnet.html?autoconnect=1&path=websockify%3Ftoken%3Da%2520b`);
-  check(opened.at(-1) === `ws://localhost:${port}/websockify?token=a%20b`, `it opened ${opened}`);
-  step('connects to the path in its query, by a token');
 
   const shot = async () => {
     if (!options.shots) return;
@@ -83,6 +104,7 @@ await run('telnet page', 60, async (rig) => {
     await page.screenshot({ path: join(options.shots, options.login ? 'login.png' : 'telnet.png') });
   };
   if (options.login) {
+    await open(`http://localhost:${port}/wstelnet.html?autoconnect=1`);
     await shows('the question for a name', (all) => all.some((row) => row.endsWith('login:')));
     await type('visitor');
     await shows('the question for a password', (all) => all.some((row) => row === 'Password:'));
@@ -91,10 +113,20 @@ await run('telnet page', 60, async (rig) => {
     await type('id -un');
     await shows('the output of a command', (all) => all.includes('visitor'));
     check(!rows.some((row) => row.includes('secret')), 'the password is shown');
-    step('a user logs in and runs a command; the password is not shown');
+    step('a user logs in at a wrapped telnetd and runs a command; the password is not shown');
+    await grows();
     await shot();
+    await type('exit');
+    await status('Disconnected: Target closed (1000)');
+    await page.getByRole('button', { name: 'Connect', exact: true }).click();
+    await shows('the question of the next telnetd', (all) => all.some((row) => row.endsWith('login:')) && !all.includes('visitor'));
+    step('the program is there again for the next log-in');
     return;
   }
+
+  await open(`http://localhost:${port}/wstelnet.html?autoconnect=1&path=websockify%3Ftoken%3Da%2520b`);
+  check(opened.at(-1) === `ws://localhost:${port}/websockify?token=a%20b`, `it opened ${opened}`);
+  step('connects to the path in its query, by a token');
 
   await shows('a prompt', (all) => all.some((row) => /[#$]$/.test(row)));
   await type('echo $((6*7)) $TERM');
@@ -112,22 +144,7 @@ await run('telnet page', 60, async (rig) => {
   await shows('the next command after an interrupted one', (all) => all.includes('after') && all.includes('Grüße'));
   step('Control-C interrupts, and UTF-8 is shown');
 
-  const size = async (name) => {
-    await type(`echo ${name}=$(stty size)`);
-    let found;
-    await shows(`the size that is ${name}`, (all) => {
-      found = all.map((row) => row.match(`^${name}=(\\d+) (\\d+)$`)).find(Boolean);
-      return found;
-    });
-    check(Number(found[1]) === rows.length, `the page has ${rows.length} rows and the other side heard of ${found[1]}`);
-    return found.slice(1).map(Number);
-  };
-  const before = await size('small');
-  await page.setViewportSize(LARGE);
-  await shows('the terminal to grow', (all) => all.length > before[0]);
-  const after = await size('large');
-  check(after[0] > before[0] && after[1] > before[1], `${before} became ${after}`);
-  step(`the window's size is told: ${before.join('×')} became ${after.join('×')}`);
+  await grows();
   await shot();
 
   await type('exit');

@@ -2,9 +2,11 @@
 
     peer.py target PORT|PATH|@NAME  echoes whatever comes, until it is killed
     peer.py echo PORT|PATH [...]   one message there and back
+    peer.py hear PORT [...]        prints the first message that comes
     peer.py session PORT [...]     echoes each line of standard input through one session
     peer.py deaf PORT              opens a session and never reads or answers
     peer.py certificate PORT       the host name of the certificate that is offered
+    peer.py greeting PORT TEXT     whether the target begins with TEXT
     peer.py edge PORT  one message each --count times, with pauses around --seconds
     peer.py dns PORT  answers queries for --name by --address
 
@@ -144,6 +146,10 @@ def echo(args):
     session.close()
 
 
+def hear(args):
+    print(Session(args).receive().decode(), flush=True)
+
+
 def session(args):
     session = Session(args)
     cipher = session.stream.cipher()[1] if args.tls else "plain"
@@ -172,6 +178,17 @@ def deaf(args):
 def certificate(args):
     with dial(args) as stream:
         print(dict(field[0] for field in stream.getpeercert()["subject"])["commonName"])
+
+
+def greeting(args):
+    session = Session(args)
+    wanted = os.fsencode(args.text)
+    got = b""
+    while len(got) < len(wanted):
+        got += session.receive()
+    if not got.startswith(wanted):
+        raise OSError(f"the target began with {got!r}")
+    session.close()
 
 
 def edge(args):
@@ -205,8 +222,9 @@ def dns(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "session", "deaf", "certificate", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "hear", "session", "deaf", "certificate", "greeting", "edge", "dns"])
     parser.add_argument("place")
+    parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")
     parser.add_argument("--host", default="localhost")
     parser.add_argument("--name", default="localhost")

@@ -2,9 +2,10 @@
 configure 5901 'WEBSOCKIFY_TARGET=192.0.2.1:5900'
 configure 5902 'WEBSOCKIFY_TARGET=localhost:5900'
 configure 5903 'WEBSOCKIFY_UNIX_TARGET=/run/target.sock'
+configure 5904 'WEBSOCKIFY_WRAP=sleep "%i $HOME"' 'WEBSOCKIFY_WRAP_USER=mail'
 succeeds inside systemctl daemon-reload
-complaints=$(inside systemd-analyze verify --recursive-errors=no --man=no websockify.target \
-    websockify@5901.socket websockify@590{1,2,3}.service 2>&1) || fail "verify: $complaints"
+complaints=$(inside systemd-analyze verify --generators=yes --recursive-errors=no --man=no websockify.target \
+    websockify@5901.socket websockify@590{1,2,3,4}.service websockify-program@5904.service 2>&1) || fail "verify: $complaints"
 [ -z "$complaints" ] || fail "verify: $complaints"
 # threshold TENTHS INSTANCE
 threshold() {
@@ -16,3 +17,6 @@ threshold() {
 threshold 11 5901
 threshold 9 5902
 threshold 2 5903
+threshold 9 5904
+contains "$(inside systemctl show --property=ExecStart websockify-program@5904.service)" \
+    'argv[]=sleep %i $HOME ;' || fail "$(inside systemctl show --property=ExecStart websockify-program@5904.service)"
