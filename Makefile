@@ -8,14 +8,18 @@ CARGO ?= cargo
 CARGO_TARGET_DIR ?= target
 export CARGO_TARGET_DIR
 
-WEB = $(abspath $(DESTDIR)$(PREFIX)/share/websockify/web)
+ROOT = $(abspath $(DESTDIR)$(PREFIX))
+# Where zsh looks for completions beneath PREFIX/share/zsh; Debian's looks for those of packages in
+# vendor-completions.
+ZSH_FOLDER ?= site-functions
+# Units and scripts name the package's places.
+PLACED = sed 's|/usr/libexec/|$(PREFIX)/libexec/|g'
+GENERATOR = $(ROOT)/lib/systemd/system-generators/websockify-generator
 BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
-UNITS := websockify@.socket websockify@.service websockify-program@.service websockify.target
-LIB = $(DESTDIR)$(PREFIX)/lib
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
-.PHONY: build demo test check install clean help
+.PHONY: build demo test check install deb clean help
 
 build: $(BRIDGE)
 
@@ -34,24 +38,37 @@ test:
 check:
 	@tools/check.sh
 
+# What is installed where, also for the package: debian/rules asks for this.
 install: $(BRIDGE)
-	install -D -m 755 $(BRIDGE) $(DESTDIR)$(PREFIX)/bin/websockify
-	install -d $(DESTDIR)/etc/websockify $(LIB)/systemd/system $(LIB)/systemd/system-generators
-	for unit in $(UNITS); do \
-		sed 's|/usr/bin/websockify|$(PREFIX)/bin/websockify|' systemd/$$unit >$(LIB)/systemd/system/$$unit && \
-		chmod 644 $(LIB)/systemd/system/$$unit || exit 1; \
+	install -D -m 755 $(BRIDGE) $(ROOT)/libexec/websockify/websockifyd
+	install -d $(ROOT)/bin $(ROOT)/lib/systemd/system $(ROOT)/lib/systemd/system-generators
+	ln -sf ../libexec/websockify/websockifyd $(ROOT)/bin/websockify
+	for unit in systemd/*.socket systemd/*.service systemd/*.target; do \
+		$(PLACED) $$unit >$(ROOT)/lib/systemd/system/$${unit#systemd/} && \
+		chmod 644 $(ROOT)/lib/systemd/system/$${unit#systemd/} || exit 1; \
 	done
-	ln -sf $(PREFIX)/bin/websockify $(LIB)/systemd/system-generators/websockify-generator
-	install -D -m 644 systemd/websockify.sysusers $(LIB)/sysusers.d/websockify.conf
-	install -D -m 644 systemd/websockify.catalog $(LIB)/systemd/catalog/websockify.catalog
+	@# Not through a link of an older version: it leads to the bridge itself.
+	rm -f $(GENERATOR)
+	$(PLACED) systemd/websockify-generator >$(GENERATOR)
+	$(PLACED) systemd/websockify-instance >$(ROOT)/libexec/websockify/websockify-instance
+	chmod 755 $(GENERATOR) $(ROOT)/libexec/websockify/websockify-instance
+	install -D -m 644 systemd/websockify.sysusers $(ROOT)/lib/sysusers.d/websockify.conf
+	install -D -m 644 systemd/websockify.catalog $(ROOT)/lib/systemd/catalog/websockify.catalog
+	install -D -m 644 -t $(DESTDIR)/etc/websockify etc/websockify/*
+	install -D -m 644 $(REBIND) $(ROOT)/lib/websockify/rebind.so
+	install -D -m 755 preload/rebind $(ROOT)/bin/rebind
+	cd web && find . -type f ! -name package.json -exec install -D -m 644 {} $(ROOT)/share/websockify/web/{} \;
+	for page in man/*.[1-8]; do install -D -m 644 -t $(ROOT)/share/man/man$${page##*.} $$page || exit 1; done
+	install -D -m 644 completions/websockify.bash $(ROOT)/share/bash-completion/completions/websockify
+	install -D -m 644 completions/_websockify $(ROOT)/share/zsh/$(ZSH_FOLDER)/_websockify
+	install -D -m 644 completions/websockify.fish $(ROOT)/share/fish/vendor_completions.d/websockify.fish
 	@# A package's own scripts do this; here it is the machine that make runs on.
 	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 		systemd-sysusers && journalctl --update-catalog && systemctl daemon-reload; \
 	fi
-	cd web && find . -type f ! -name package.json -exec install -D -m 644 {} $(WEB)/{} \;
-	install -D -m 644 $(REBIND) $(DESTDIR)$(PREFIX)/lib/websockify/rebind.so
-	install -D -m 755 preload/rebind $(DESTDIR)$(PREFIX)/bin/rebind
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 man/websockify-helper.7
+
+deb:
+	@tools/deb.sh
 
 clean:
 	$(CARGO) clean
@@ -61,6 +78,7 @@ help:
 	@echo 'make demo     build the bridge and serve a page that shows it at work (PORT=6080)'
 	@echo 'make test     run every test, also against Python websockify'
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
-	@echo 'make install  copy it to PREFIX/bin and lib, its pages to PREFIX/share (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make install  copy it to PREFIX, with units, pages and manual (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make deb      build the Debian package, into target/deb'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::Failure;
@@ -61,6 +61,12 @@ struct Which {
     /// Sessions to this target, as `list` shows it
     #[arg(long, group = "which")]
     target: Option<String>,
+}
+
+/// Its commands and options, for the manual and for shells.
+#[must_use]
+pub fn definition() -> clap::Command {
+    Options::command()
 }
 
 /// Does what the words behind `ctl` ask for and returns the answer.

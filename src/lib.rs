@@ -17,6 +17,7 @@
 //! - [`target`]: how to get there
 //! - [`relay`]: the two pumps, over [`websocket`]'s frames
 //! - [`record`]: a copy of what went through them, if asked for
+//! - [`handover`]: what the next process needs to go on with a session
 //! - [`drain`]: word that the server is ending
 //! - [`log`](mod@log): the record that the session leaves
 //! - [`wrap`]: a program of its own behind it all
@@ -26,9 +27,10 @@
 //! [`pid_file`] is `--pid-file`, [`demo`] is `--demo`, [`ctl`] is `websockify ctl`, [`meters`] what
 //! monitoring reads. [`open_files`] is a limit that is ours and no child's, [`environment`] what of it no
 //! child gets. [`instance`] is what works
-//! around us under systemd.
+//! around us under systemd, [`beside`] how a process of ours starts programs from outside of the sandbox.
 
 pub mod auth;
+pub mod beside;
 pub mod cli;
 pub mod config;
 pub mod ctl;
@@ -38,6 +40,7 @@ pub mod drain;
 pub mod environment;
 pub mod error;
 pub mod flash;
+pub mod handover;
 pub mod helper;
 pub mod http;
 pub mod inside;
@@ -93,13 +96,6 @@ pub enum Done {
 /// Why nobody was served.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failure> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.first().is_some_and(is_generator) {
-        // Second: the directory for units that win over vendors' and lose against /etc's.
-        if let Some(units) = arguments.get(1) {
-            instance::generator::generate(Path::new(units));
-        }
-        return Ok(Done::Served(0));
-    }
     if let [_, first, words @ ..] = arguments.as_slice() {
         if first == "ctl" {
             return ctl::run(words.iter().cloned()).map(Done::Text);
@@ -111,6 +107,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         if first == instance::reload::WORD {
             let name = words.first().map(|name| name.to_string_lossy());
             return instance::reload::prepare(&name.unwrap_or_default()).map(|()| Done::Served(0));
+        }
+        if first == helper::starter::WORD {
+            return helper::starter::run(words).map(|()| Done::Served(0));
+        }
+        if first == instance::generator::WORD {
+            // First: the directory for units that win over vendors' and lose against /etc's.
+            if let Some(units) = words.first() {
+                instance::generator::generate(Path::new(units));
+            }
+            return Ok(Done::Served(0));
         }
     }
     let options = match cli::parse(arguments.iter().cloned())? {
@@ -158,9 +164,4 @@ fn serve(options: Options, daemon: Option<Daemon>) -> Result<Done, Failure> {
     // Here, before there are threads.
     let inherited = systemd::inherited::take()?;
     server::run(Config::new(options, inherited)?, daemon).map(Done::Served)
-}
-
-/// One program, two names: the manager calls generators by theirs.
-fn is_generator(program: &OsString) -> bool {
-    Path::new(program).file_name() == Some("websockify-generator".as_ref())
 }

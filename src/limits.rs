@@ -135,6 +135,16 @@ pub const REFUSALS_AT_ONCE: u32 = 64;
 /// How long a refused client may take to read its answer, or the alert that ended its handshake.
 pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 
+/// The state of one session, which the next process goes on with: what was read and not taken, each
+/// way, and what came with the request, each at most about a [`CHUNK`]; the rest is small. No memory
+/// is taken before there is something to hold.
+pub const SESSION_STATE: usize = 4 * CHUNK;
+
+/// How long nothing may have moved before the state of a session is written down. A system call
+/// for each byte that moves would cost a fifth of what moving it costs; a session that is killed in
+/// the middle of something cannot be resumed anyway.
+pub const STATE_SETTLED: Duration = Duration::from_millis(2);
+
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
 /// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
@@ -248,6 +258,10 @@ pub const PROGRAM_HEADERS: u64 = 64 * 1024;
 /// desktop takes a few seconds.
 pub const PROGRAM_START_TIME: Duration = Duration::from_secs(10);
 
+/// How long READY=1 waits for one that is started again and again: longer than for one that runs and
+/// does not listen, so that this is known by then and said with READY=1.
+pub const PROGRAM_SETTLE_TIME: Duration = Duration::from_secs(11);
+
 /// Ports that are tried for a wrapped program, where each must be free for IPv4 and IPv6.
 pub const PORT_TRIES: u32 = 16;
 
@@ -296,6 +310,10 @@ pub const PROXY_HEADER: usize = 4096;
 /// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
 /// standard's least is 3 seconds.
 pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
+/// A script's first line, which names its interpreter: the kernel reads no more of it
+/// (`BINPRM_BUF_SIZE`, execve(2)).
+pub const SCRIPT_LINE: u64 = 256;
+
 /// Time for a helper to answer one question, and for the wait for a turn to ask it: a directory
 /// service on a slow day. A person waits it out, and it is shorter than [`DRAIN_TIME`].
 pub const HELPER_TIME: Duration = Duration::from_secs(5);

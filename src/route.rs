@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::log::escape::Escaped;
 use crate::proxy_protocol::ProxyVersion;
 use crate::target::Target;
 
 /// Where a session goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The service at its end.
     pub target: Target,

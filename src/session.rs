@@ -3,6 +3,7 @@
 mod told;
 
 use std::fmt;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::flash;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
 use crate::listener::Accepted;
-use crate::log::{Event, Summary};
+use crate::log::Event;
 use crate::meters::Reason;
 use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
@@ -123,11 +124,11 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         Some(line) => (line.entry.route.until, Some(&mut line.ended)),
         None => (None, None),
     };
-    let summary: Summary = {
+    let summary = {
         let told = pin!(told(drain.clone(), until, ended));
-        relay.run(told).await
+        relay.run(told, pin!(pending())).await
     };
-    if let Some(Line { entry, .. }) = &line {
+    if let (Some(Line { entry, .. }), Some(summary)) = (&line, summary) {
         summary.log(
             &entry.client,
             entry.identity.as_deref(),

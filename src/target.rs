@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
+use crate::handover::any_path;
 use crate::inside;
 use crate::limits;
 use crate::listener::tune;
@@ -24,7 +26,7 @@ use crate::tls::client::Client;
 use walls::{Forbidden, Walls};
 
 /// A service that clients reach through us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// A host name or address, and a port.
     Tcp {
@@ -34,14 +36,16 @@ pub enum Target {
         port: u16,
     },
     /// The path of a Unix stream socket.
-    Unix(PathBuf),
+    Unix(#[serde(with = "any_path")] PathBuf),
     /// A port of loopback, whether it is IPv4's or IPv6's: a wrapped program's.
     Loopback(u16),
     /// One in a directory that no path leads out of: see [`inside`].
     Inside {
         /// The directory, whatever it is when a session begins.
+        #[serde(with = "any_path")]
         root: PathBuf,
         /// The socket in it.
+        #[serde(with = "any_path")]
         path: PathBuf,
     },
 }
@@ -172,6 +176,19 @@ pub fn parse_port(text: &str) -> Option<u16> {
         .then(|| text.parse().ok())?
 }
 
+/// The addresses of a host that no resolver is asked for: an address's own, and this machine's for
+/// `localhost` and all beneath it (RFC 6761, section 6.3), in the order of getaddrinfo(3).
+#[must_use]
+pub fn known_addresses(host: &str) -> Option<Vec<IpAddr>> {
+    if let Ok(address) = host.parse() {
+        return Some(vec![address]);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let top = name.rsplit('.').next()?;
+    top.eq_ignore_ascii_case("localhost")
+        .then(|| vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()])
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this file is the one that connects"
@@ -227,9 +244,10 @@ async fn dial_tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
     reason = "this file is the one that resolves"
 )]
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    // A literal address needs no resolver: it would cost a thread's time for each session.
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    // A resolver would cost a thread's time for each session.
+    if let Some(known) = known_addresses(host) {
+        let known = known.iter().map(|ip| SocketAddr::new(*ip, port));
+        return Ok(known.collect());
     }
     static LOOKUPS: Semaphore = Semaphore::const_new(limits::LOOKUPS);
     let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
@@ -290,7 +308,32 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Target, parse_port};
+    use super::{Target, known_addresses, parse_port};
+
+    #[test]
+    fn no_resolver_is_asked_for_this_machine() {
+        for (host, addresses) in [
+            ("192.0.2.1", &["192.0.2.1"][..]),
+            ("::1", &["::1"]),
+            ("localhost", &["::1", "127.0.0.1"]),
+            ("LocalHost.", &["::1", "127.0.0.1"]),
+            ("vnc.localhost", &["::1", "127.0.0.1"]),
+        ] {
+            let known = known_addresses(host).unwrap();
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            assert_eq!(known, addresses, "{host}");
+        }
+        for host in [
+            "",
+            ".",
+            "desk",
+            "localhost.example",
+            "mylocalhost",
+            "localhost..",
+        ] {
+            assert_eq!(known_addresses(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn what_is_a_target_and_how_it_is_shown() {

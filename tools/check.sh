@@ -34,12 +34,14 @@ else
     echo 'no cargo-deny here: dependencies are not checked against deny.toml'
 fi
 if command -v shellcheck >/dev/null; then
-    run shellcheck -x run preload/rebind .ci/run tools/*.sh tests/systemd/run tests/systemd/scenario
+    run shellcheck -x run preload/rebind systemd/websockify-generator systemd/websockify-instance \
+        .ci/run tools/*.sh tests/systemd/run tests/systemd/rig tests/systemd/scenario \
+        tests/package/run debian/crates-copyright debian/websockify.p* debian/tests/[a-z]*[^l]
 else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi
 if command -v mandoc >/dev/null; then
-    run mandoc -T lint -W warning man/*.7
+    run mandoc -T lint -W warning man/*
 else
     echo 'no mandoc here: the man pages are not checked'
 fi

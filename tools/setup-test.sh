@@ -44,6 +44,7 @@ fi
 # Proxies before and behind the bridge.
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
+want caddy caddy
 want fail2ban-regex fail2ban
 # Debian 12 and 13, booted in containers.
 want mmdebstrap mmdebstrap
@@ -56,8 +57,13 @@ want /usr/sbin/telnetd inetutils-telnetd # leaves telnet off in inetd's file
 want login login
 want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
+want htpasswd apache2-utils
 want shellcheck shellcheck
+want man man-db # renders the manual
 want mandoc mandoc
+# What is typed is completed by them.
+want zsh zsh
+want fish fish
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     missing="$missing python3 python3-venv"
 fi
@@ -81,7 +87,7 @@ if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; t
     rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
 fi
 # Their packages start a server for everybody; the tests start their own.
-for name in nginx haproxy; do
+for name in nginx haproxy caddy; do
     case $new in
     *" $name"*) [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$name" ;;
     esac

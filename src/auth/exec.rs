@@ -31,8 +31,8 @@ pub(super) enum Stage {
 }
 
 impl Exec {
-    pub(super) fn new(program: Program) -> Self {
-        Self(Helper::new(program))
+    pub(super) fn new(program: Program) -> Result<Self, String> {
+        Helper::new(program).map(Self)
     }
 
     /// What it asks, to be started, renewed and stopped.

@@ -103,7 +103,7 @@ impl Door {
                 .map_err(Failure::start),
             Plugin::ExpectOrigin(origins) => Ok(Ready::Origin(origins)),
             Plugin::ClientCertCnAuth(listed) => Ok(Ready::Certificate(listed)),
-            Plugin::Exec(program) => Ok(Ready::Exec(Exec::new(program))),
+            Plugin::Exec(program) => Exec::new(program).map(Ready::Exec).map_err(Failure::start),
         };
         Ok(Self {
             plugins: options

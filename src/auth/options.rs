@@ -53,13 +53,6 @@ impl Plugin {
 }
 
 impl Options {
-    /// Whether a program is asked.
-    #[must_use]
-    pub fn has_helper(&self) -> bool {
-        let mut plugins = self.plugins.iter();
-        plugins.any(|plugin| matches!(plugin, Plugin::Exec(_)))
-    }
-
     /// Every file that they name.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {

@@ -3,11 +3,17 @@
 //! It runs as long as we do and speaks JSON, one object a line: man/websockify-helper.7 has the
 //! protocol. Questions have numbers, so that many may be open at once. [`program`] is what to run,
 //! [`process`] one run of it, [`supervisor`] starts it anew, [`codec`] reads its lines.
+//!
+//! It does not live in our sandbox: [`starter`] is a process that was started before we went there,
+//! and starts and kills a run by word of [`launch`]. What they hand each other is in [`handing`].
 
 pub mod codec;
+mod handing;
+mod launch;
 mod lines;
 mod process;
 mod program;
+pub mod starter;
 mod supervisor;
 mod words;
 
@@ -22,6 +28,7 @@ use crate::limits;
 use crate::log::Throttle;
 use crate::log::escape::Escaped;
 use codec::Fields;
+use launch::Starter;
 use process::Desk;
 pub use process::Running;
 pub use program::Program;
@@ -29,7 +36,7 @@ pub use program::Program;
 /// A helper, whatever run of it is the current one.
 #[derive(Debug)]
 pub struct Helper {
-    program: Program,
+    starter: Starter,
     state: Arc<watch::Sender<State>>,
     supervisor: Mutex<Option<Supervisor>>,
     complaints: Throttle,
@@ -69,15 +76,21 @@ pub enum Fault {
 }
 
 impl Helper {
-    /// A helper that does not run yet.
-    #[must_use]
-    pub fn new(program: Program) -> Self {
-        Self {
-            program,
+    /// A helper that does not run yet, and the process that will start it: call this before there
+    /// are threads and before the sandbox.
+    ///
+    /// # Errors
+    /// One sentence that names the program.
+    pub fn new(program: Program) -> Result<Self, String> {
+        let name = program.to_string();
+        let starter = Starter::new(program);
+        let starter = starter.map_err(|why| format!("helper {name}: cannot be started: {why}"))?;
+        Ok(Self {
+            starter,
             state: Arc::new(watch::channel(State::Starting).0),
             supervisor: Mutex::new(None),
             complaints: Throttle::default(),
-        }
+        })
     }
 
     /// Starts it, and returns when it has shown that it speaks the protocol.
@@ -89,7 +102,7 @@ impl Helper {
         let (replacements, renewed) = mpsc::channel(1);
         self.state.send_replace(State::Serving(first.desk()));
         let supervised =
-            supervisor::supervise(self.program.clone(), self.state.clone(), first, renewed);
+            supervisor::supervise(self.starter.clone(), self.state.clone(), first, renewed);
         *self.supervisor() = Some(Supervisor {
             replacements,
             task: tokio::spawn(supervised),
@@ -102,8 +115,8 @@ impl Helper {
     /// # Errors
     /// One sentence that names the program.
     pub async fn another(&self) -> Result<Running, String> {
-        let started = Running::start(&self.program).await;
-        started.map_err(|why| format!("helper {}: {why}", self.program))
+        let started = Running::start(&self.starter).await;
+        started.map_err(|why| format!("helper {self}: {why}"))
     }
 
     /// Asks `new` from now on; the run before finishes what it was asked, and ends.
@@ -155,8 +168,8 @@ impl Helper {
     /// Tells the administrator what is wrong with an answer.
     pub fn complain(&self, why: &str) {
         if let Some(more) = self.complaints.pass() {
-            let (program, why) = (&self.program, Escaped(why));
-            log::error!("helper {program}: an answer cannot be used: {why}{more}");
+            let why = Escaped(why);
+            log::error!("helper {self}: an answer cannot be used: {why}{more}");
         }
     }
 
@@ -169,6 +182,6 @@ impl Helper {
 
 impl fmt::Display for Helper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.program.fmt(f)
+        self.starter.program.fmt(f)
     }
 }

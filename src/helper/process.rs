@@ -3,23 +3,21 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::pin;
-use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::codec::{self, Fields};
+use super::launch::{Lead, Run, Starter};
 use super::lines::{Line, Lines};
 use super::program::Program;
 use super::{Fault, words};
-use crate::{limits, open_files};
+use crate::limits;
 
 /// A process that speaks the protocol. Dropping it kills it.
 #[derive(Debug)]
@@ -63,14 +61,10 @@ impl Running {
     ///
     /// # Errors
     /// What happened, to stand behind the helper's name.
-    pub(super) async fn start(program: &Program) -> Result<Self, String> {
-        let cannot = |error: io::Error| format!("cannot be started: {error}");
-        // Before there is a child, so that its end is not missed.
-        let ends = signal(SignalKind::child()).map_err(cannot)?;
-        let child = program.spawn().map_err(cannot)?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        let pid = pid.ok_or_else(|| cannot(io::ErrorKind::NotFound.into()))?;
-        open_files::restore(pid);
+    pub(super) async fn start(starter: &Starter) -> Result<Self, String> {
+        let run = timeout(limits::HELPER_START_TIME, starter.start()).await;
+        let run = run.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let run = run.map_err(|error| format!("cannot be started: {error}"))?;
         let (lines, questions) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk {
             turns: Arc::new(Semaphore::new(limits::HELPER_QUESTIONS)),
@@ -82,10 +76,8 @@ impl Running {
         });
         let (goodbye, told) = oneshot::channel();
         let process = Process {
-            child,
-            pid,
-            ends,
-            program: program.clone(),
+            run,
+            program: starter.program.clone(),
         };
         let mut running = Self {
             desk: desk.clone(),
@@ -192,10 +184,7 @@ impl Desk {
 }
 
 struct Process {
-    child: Child,
-    pid: Pid,
-    /// SIGCHLD, of any child.
-    ends: Signal,
+    run: Run,
     program: Program,
 }
 
@@ -210,23 +199,20 @@ enum End {
 impl Process {
     /// Serves the desk until this process has ended, and says why it did.
     async fn live(
-        mut self,
+        self,
         desk: Arc<Desk>,
         questions: mpsc::UnboundedReceiver<Vec<u8>>,
         told: oneshot::Receiver<Duration>,
     ) -> String {
-        let streams = (
-            self.child.stdin.take(),
-            self.child.stdout.take(),
-            self.child.stderr.take(),
-        );
-        let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
-            return "has no streams".to_owned();
-        };
-        let words = tokio::spawn(words::follow(stderr, self.program.clone()));
+        let Run {
+            stdin,
+            stdout,
+            stderr,
+            mut lead,
+        } = self.run;
+        let words = tokio::spawn(words::follow(stderr, self.program));
         let end = {
-            let gone = ended(self.pid, &mut self.ends);
-            let mut served = pin!(serve(&desk, questions, stdin, stdout, self.pid, gone));
+            let mut served = pin!(serve(&desk, questions, stdin, stdout, &mut lead));
             tokio::select! {
                 end = &mut served => end,
                 patience = told => {
@@ -241,30 +227,29 @@ impl Process {
         // First, so that nobody waits for an answer that cannot come.
         desk.close();
         if matches!(end, End::Left) {
-            let _ = timeout(limits::HELPER_LAST_WORDS, ended(self.pid, &mut self.ends)).await;
+            let _ = timeout(limits::HELPER_LAST_WORDS, lead.ended()).await;
         }
-        // Those that it started as well. It is not reaped, so this is still its group.
-        let _ = kill_process_group(self.pid, rustix::process::Signal::KILL);
-        // It may have left the group.
-        let _ = self.child.start_kill();
-        let status = self.child.wait().await;
+        let status = lead.kill().await;
         // A process that left the group may keep standard error open.
         let abort = words.abort_handle();
         if timeout(limits::HELPER_LAST_WORDS, words).await.is_err() {
             abort.abort();
         }
-        in_words(end, status)
+        match end {
+            End::Broke(why) => why,
+            End::Left if status.is_empty() => "is lost with the process that starts it".to_owned(),
+            End::Left => format!("ended ({status})"),
+        }
     }
 }
 
-/// Until it is of no use any more; `gone` is when it has ended.
+/// Until it is of no use any more.
 async fn serve(
     desk: &Desk,
     questions: mpsc::UnboundedReceiver<Vec<u8>>,
-    stdin: ChildStdin,
-    stdout: ChildStdout,
-    pid: Pid,
-    gone: impl Future<Output = ()>,
+    stdin: Sender,
+    stdout: Receiver,
+    lead: &mut Lead,
 ) -> End {
     let mut answers = pin!(hear(desk, stdout));
     tokio::select! {
@@ -275,11 +260,7 @@ async fn serve(
             "left a question open for {} s",
             limits::HELPER_PATIENCE.as_secs()
         )),
-        () = gone => {
-            // So that no child of its own holds the pipe open.
-            let _ = kill_process_group(pid, rustix::process::Signal::KILL);
-            last_words(answers).await
-        }
+        () = lead.ended() => last_words(answers).await,
     }
 }
 
@@ -288,18 +269,9 @@ async fn last_words(answers: impl Future<Output = End>) -> End {
     heard.unwrap_or(End::Left)
 }
 
-/// Returns when the process has ended. It is not reaped: until then its number is its own, and
-/// so is its group's.
-async fn ended(pid: Pid, ends: &mut Signal) {
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while let Ok(None) = waitid(WaitId::Pid(pid), look) {
-        ends.recv().await;
-    }
-}
-
 /// Writes questions. Returns when it does not take them; not when there are no more, for it has
 /// its answers to give then.
-async fn ask(mut questions: mpsc::UnboundedReceiver<Vec<u8>>, mut stdin: ChildStdin) {
+async fn ask(mut questions: mpsc::UnboundedReceiver<Vec<u8>>, mut stdin: Sender) {
     while let Some(line) = questions.recv().await {
         if stdin.write_all(&line).await.is_err() {
             return;
@@ -310,7 +282,7 @@ async fn ask(mut questions: mpsc::UnboundedReceiver<Vec<u8>>, mut stdin: ChildSt
 }
 
 /// Reads answers, to their end or to a line that is none.
-async fn hear(desk: &Desk, stdout: ChildStdout) -> End {
+async fn hear(desk: &Desk, stdout: Receiver) -> End {
     let mut lines = Lines::new(stdout, limits::HELPER_LINE);
     loop {
         let line = match lines.next().await {
@@ -329,13 +301,5 @@ async fn hear(desk: &Desk, stdout: ChildStdout) -> End {
         if !desk.answered(id, answer) {
             return End::Broke(format!("answered question {id}, which is not open"));
         }
-    }
-}
-
-fn in_words(end: End, status: io::Result<ExitStatus>) -> String {
-    match (end, status) {
-        (End::Broke(why), _) => why,
-        (End::Left, Ok(status)) => format!("ended ({status})"),
-        (End::Left, Err(error)) => format!("ended ({error})"),
     }
 }

@@ -2,12 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 
-use tokio::process::{Child, Command};
-
-use crate::environment;
 use crate::log::escape::Escaped;
 
 /// A program and its arguments.
@@ -31,22 +29,25 @@ impl Program {
         Ok(Self { words })
     }
 
-    /// Starts it in a process group of its own: Ctrl-C is for us, and we end it in our order.
+    /// One that was judged already.
+    pub(super) fn of(words: Vec<String>) -> Self {
+        Self { words }
+    }
+
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Starts it in a process group of its own, so that what it starts is ended with it.
     pub(super) fn spawn(&self) -> io::Result<Child> {
         let mut words = self.words.iter();
-        let mut command = Command::new(words.next().map_or("", String::as_str));
-        command
+        Command::new(words.next().map_or("", String::as_str))
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true);
-        // Our options may be passwords.
-        for name in environment::ours() {
-            command.env_remove(name);
-        }
-        command.spawn()
+            .spawn()
     }
 }
 

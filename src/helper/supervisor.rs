@@ -8,17 +8,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::State;
+use super::launch::Starter;
 use super::process::Running;
-use super::program::Program;
 use crate::limits;
 
 /// Runs until nobody can send a replacement any more; then the helper has ended.
 pub(super) async fn supervise(
-    program: Program,
+    starter: Starter,
     state: Arc<watch::Sender<State>>,
     mut current: Running,
     mut replacements: mpsc::Receiver<Running>,
 ) {
+    let program = &starter.program;
     let mut failures = 0;
     loop {
         let since = Instant::now();
@@ -39,7 +40,7 @@ pub(super) async fn supervise(
         if quick {
             log::error!("helper {program} {why}: starting it again");
         }
-        let again = start_again(&program, &state, &mut failures, &why);
+        let again = start_again(&starter, &state, &mut failures, &why);
         current = tokio::select! {
             new = again => new,
             new = replacements.recv() => match new {
@@ -57,11 +58,12 @@ pub(super) async fn supervise(
 
 /// Returns when it runs, after any number of tries.
 async fn start_again(
-    program: &Program,
+    starter: &Starter,
     state: &watch::Sender<State>,
     failures: &mut u32,
     why: &str,
 ) -> Running {
+    let program = &starter.program;
     let mut why = why.to_owned();
     loop {
         if let Some(beyond) = failures.checked_sub(limits::HELPER_QUICK_STARTS) {
@@ -80,7 +82,7 @@ async fn start_again(
             state.send_replace(State::Starting);
         }
         *failures = failures.saturating_add(1);
-        match Running::start(program).await {
+        match Running::start(starter).await {
             Ok(running) => return running,
             Err(error) => why = error,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tokio::process::ChildStderr;
+use tokio::net::unix::pipe::Receiver;
 
 use super::lines::{Line, Lines};
 use super::program::Program;
@@ -10,7 +10,7 @@ use crate::limits;
 use crate::log::escape::Escaped;
 
 /// Follows it to its end. A flood is read, and left out of the log.
-pub(super) async fn follow(stderr: ChildStderr, program: Program) {
+pub(super) async fn follow(stderr: Receiver, program: Program) {
     let mut lines = Lines::new(stderr, limits::LOGGED_TEXT);
     let (mut since, mut told, mut left_out) = (Instant::now(), 0_u32, 0_u64);
     while let Ok(Some(Line::Whole(line) | Line::Part(line))) = lines.next().await {

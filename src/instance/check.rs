@@ -12,7 +12,7 @@ use std::process::Command;
 use rustix::fs::MemfdFlags;
 
 use super::listening::Listening;
-use super::{FOLDER, HANDED_OVER, Instance, refresh};
+use super::{FOLDER, HANDED_OVER, Instance, can_be_named, refresh};
 use crate::error::Failure;
 use crate::systemd::credentials;
 use crate::tls::certificate::in_directory;
@@ -116,6 +116,15 @@ impl Instance {
                         HIDDEN.join(", ")
                     )));
                 }
+            }
+        }
+        for program in self.executed() {
+            let program = program.to_string_lossy();
+            if !can_be_named(&program) {
+                return Err(Failure::start(format!(
+                    "{path}: systemd cannot be told that the helper {program} is to be executed: \
+                     give its whole path, and use letters, digits and ./_-@=,+ in it"
+                )));
             }
         }
         for directory in self.directories() {

@@ -4,6 +4,7 @@
 
 pub mod check;
 mod environment_file;
+mod executed;
 pub mod generator;
 mod listening;
 mod program;
@@ -99,6 +100,12 @@ impl Instance {
         paths.dedup();
         paths
     }
+}
+
+/// Whether a path means itself where a unit names it.
+fn can_be_named(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-@=,+".contains(&byte);
+    path.starts_with('/') && path.bytes().all(plain)
 }
 
 /// Whether `ws-NAME` can be a user.

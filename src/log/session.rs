@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::escape::Escaped;
 use super::event::Event;
 use crate::websocket::close::Close;
@@ -28,7 +30,7 @@ pub struct Summary {
 }
 
 /// Who ended a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClosedBy {
     /// The client, by a close frame, by breaking the protocol or by going away.
     Client,

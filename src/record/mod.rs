@@ -11,13 +11,15 @@ use std::fmt;
 use std::path::{self, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Instant;
 
 use rustix::fs::{Access, access};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::Failure;
+use crate::handover::any_path;
+use crate::handover::moment::Moment;
 use crate::limits;
 use writer::{Job, Work};
 
@@ -99,6 +101,16 @@ impl Recorder {
     }
 }
 
+/// Where a recording is kept, for another process to go on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Its file.
+    #[serde(with = "any_path")]
+    file: PathBuf,
+    /// When its time began to be counted.
+    began: Moment,
+}
+
 /// What a session and the writer know of each other.
 #[derive(Debug)]
 struct Session {
@@ -140,6 +152,15 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Where it is kept, once that is known.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        Some(Position {
+            file: self.session.file.get()?.clone(),
+            began: self.began.into(),
+        })
+    }
+
     /// Records what the client sent; `ends` says where in it its messages end.
     pub fn client_said(&self, bytes: &[u8], ends: &[usize]) {
         if bytes.is_empty() && ends.is_empty() || !self.has_room(bytes.len() + size_of_val(ends)) {

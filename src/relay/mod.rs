@@ -17,9 +17,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
+use crate::handover::keep::Keep;
 use crate::limits;
 use crate::log::{ClosedBy, Summary, traffic_legend};
 use crate::record::Recording;
@@ -29,10 +31,13 @@ use crate::websocket::framing::Framing;
 use crate::websocket::reader::Reader;
 
 mod ending;
+mod kept;
 mod pump;
+mod snapshot;
 mod tally;
 mod unsent;
 
+pub use snapshot::Snapshot;
 pub use tally::Tally;
 use unsent::Unsent;
 
@@ -108,10 +113,12 @@ pub struct Relay {
     recording: Option<Box<Recording>>,
     tally: Arc<Tally>,
     began: Instant,
+    /// Its state, for the next process.
+    keep: Option<Box<Keep>>,
 }
 
 /// The way client → target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Up {
     /// Frames are read and their payload is written.
     Open,
@@ -126,7 +133,7 @@ enum Up {
 }
 
 /// The way target → client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Down {
     /// The target is read and its bytes are framed.
     Open,
@@ -162,17 +169,14 @@ impl Relay {
     fn start(
         client: Client,
         target: Option<Stream>,
-        mut settings: Settings,
+        settings: Settings,
         tally: Arc<Tally>,
     ) -> Self {
         let mut reader = Reader::new(client.framing);
         if client.recording.is_some() {
             reader.mark_messages();
         }
-        if !client.framing.has_control_frames() {
-            // TCP keepalive has to do.
-            settings.heartbeat = None;
-        }
+        let settings = settings.for_framing(client.framing);
         let mut relay = Self {
             client: client.stream,
             target,
@@ -202,6 +206,7 @@ impl Relay {
             recording: client.recording,
             tally,
             began: Instant::now(),
+            keep: None,
         };
         if let Some(interval) = settings.heartbeat {
             relay.set_timer(interval);
@@ -213,25 +218,43 @@ impl Relay {
     }
 
     /// Runs to the session's end. `told` closes it: in good order when the server ends, at once
-    /// when it is the session that is to end.
+    /// when it is the session that is to end. `leave` hands it over to the next process, at any
+    /// point, if its state is kept: then there is no summary.
     ///
     /// Returns after both ways are finished; the times in [`limits`] bound how long the second may
-    /// take after the first. Both are the caller's, because a future has room twice for what is
+    /// take after the first. All are the caller's, because a future has room twice for what is
     /// moved into it.
-    pub async fn run(&mut self, told: Pin<&mut impl Future<Output = Close>>) -> Summary {
-        tokio::select! {
-            biased;
-            close = told => {
-                self.end_by(close);
-                poll_fn(|cx| self.poll(cx)).await;
+    pub async fn run(
+        &mut self,
+        mut told: Pin<&mut impl Future<Output = Close>>,
+        mut leave: Pin<&mut impl Future<Output = ()>>,
+    ) -> Option<Summary> {
+        let mut closing = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut leave, if self.keep.is_some() => if self.leave() {
+                    return None;
+                },
+                close = &mut told, if !closing => {
+                    closing = true;
+                    self.end_by(close);
+                }
+                () = poll_fn(|cx| self.poll(cx)) => return Some(self.summary()),
             }
-            () = poll_fn(|cx| self.poll(cx)) => {}
         }
-        self.summary()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = self.poll_pumps(cx);
+        if polled.is_pending() {
+            self.keep_up(cx);
+        }
+        polled
     }
 
     /// Runs until either way can do nothing without waiting, and says whether the session is over.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_pumps(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.work = 0;
         loop {
             if self.poll_timer(cx).is_ready() {

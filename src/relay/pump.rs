@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::kept::Kept;
 use super::unsent::Unsent;
 use super::{Down, Relay, Up};
 use crate::log::{ClosedBy, traffic};
-use crate::stream::Stream;
 use crate::websocket::decoder::End;
 use crate::websocket::framing;
 
@@ -28,7 +28,8 @@ impl Relay {
     pub(super) fn pump_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         CHUNK.with_borrow_mut(|chunk| {
             let size = if self.early.is_empty() {
-                match ready!(read(&mut self.client, cx, chunk)) {
+                let mut client = Kept::client(&mut self.client, &mut self.keep);
+                match ready!(read(&mut client, cx, chunk)) {
                     Ok(0) => {
                         self.client_ended();
                         return Poll::Ready(());
@@ -41,6 +42,9 @@ impl Relay {
                     }
                 }
             } else {
+                if let Some(keep) = &mut self.keep {
+                    keep.moves(false);
+                }
                 let size = self.early.len().min(chunk.len());
                 self.early.copy_to_slice(&mut chunk[..size]);
                 if self.early.is_empty() {
@@ -89,7 +93,8 @@ impl Relay {
         if payload.is_empty() {
             return;
         }
-        match self.to_target.write(target, cx, payload) {
+        let mut target = Kept::target(target, &mut self.keep);
+        match self.to_target.write(&mut target, cx, payload) {
             Ok(taken) => self.tally.took_from_client(taken),
             Err(error) => self.target_takes_no_more(&error),
         }
@@ -105,7 +110,8 @@ impl Relay {
                 return Poll::Pending;
             };
             let room = self.framing.payload();
-            let size = match ready!(read(target, cx, &mut chunk[room.clone()])) {
+            let mut kept = Kept::target(target, &mut self.keep);
+            let size = match ready!(read(&mut kept, cx, &mut chunk[room.clone()])) {
                 Ok(0) if target.is_cut_off() => {
                     self.lose_target(Some(CUT_OFF));
                     return Poll::Ready(());
@@ -132,7 +138,8 @@ impl Relay {
                 traffic("{");
             }
             let frame = &chunk[frame];
-            if self.to_client.write(&mut self.client, cx, frame).is_err() {
+            let mut client = Kept::client(&mut self.client, &mut self.keep);
+            if self.to_client.write(&mut client, cx, frame).is_err() {
                 self.tally.not_for_client(size);
                 self.client_gone();
             }
@@ -148,7 +155,8 @@ impl Relay {
             return Poll::Ready(());
         };
         let before = self.to_target.len();
-        let flushed = self.to_target.poll_flush(target, cx);
+        let mut target = Kept::target(target, &mut self.keep);
+        let flushed = self.to_target.poll_flush(&mut target, cx);
         let taken = before - self.to_target.len();
         self.tally.took_from_client(taken);
         if taken > 0 {
@@ -177,7 +185,8 @@ impl Relay {
 
     pub(super) fn flush_to_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (before, stalled) = (self.to_client.len(), self.to_client.is_stalled());
-        let flushed = self.to_client.poll_flush(&mut self.client, cx);
+        let mut client = Kept::client(&mut self.client, &mut self.keep);
+        let flushed = self.to_client.poll_flush(&mut client, cx);
         if stalled && self.to_client.len() < before {
             self.client_took_some();
         }
@@ -191,7 +200,8 @@ impl Relay {
 
     /// Reads from the client for nobody; whether there may be more.
     pub(super) fn discard_from_client(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let read = CHUNK.with_borrow_mut(|chunk| read(&mut self.client, cx, chunk));
+        let mut client = Kept::client(&mut self.client, &mut self.keep);
+        let read = CHUNK.with_borrow_mut(|chunk| read(&mut client, cx, chunk));
         Poll::Ready(self.discarded(ready!(read)))
     }
 
@@ -200,7 +210,8 @@ impl Relay {
         let Some(target) = &mut self.target else {
             return Poll::Ready(false);
         };
-        let read = CHUNK.with_borrow_mut(|chunk| read(target, cx, chunk));
+        let mut target = Kept::target(target, &mut self.keep);
+        let read = CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk));
         Poll::Ready(self.discarded(ready!(read)))
     }
 
@@ -216,7 +227,7 @@ fn mark_to_target(unsent: &Unsent) -> &'static str {
     if unsent.is_empty() { ">" } else { ".>" }
 }
 
-fn read(stream: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+fn read(stream: &mut Kept<'_>, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
     let mut room = ReadBuf::new(room);
     ready!(Pin::new(stream).poll_read(cx, &mut room))?;
     Poll::Ready(Ok(room.filled().len()))

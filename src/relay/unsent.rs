@@ -20,6 +20,17 @@ pub(super) struct Unsent {
     stalled: bool,
 }
 
+impl From<Vec<u8>> for Unsent {
+    /// What an earlier process could not send: its peer had no room.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            stalled: !bytes.is_empty(),
+            bytes,
+            sent: 0,
+        }
+    }
+}
+
 impl Unsent {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if self.bytes.capacity() - self.bytes.len() < bytes.len() {
@@ -27,6 +38,11 @@ impl Unsent {
             self.bytes.reserve_exact(bytes.len().max(SLACK));
         }
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What waits.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.bytes[self.sent..]
     }
 
     /// Writes what the stream takes now and keeps the rest. Returns how much was taken.

@@ -4,7 +4,7 @@
 //!
 //! All of this is a thread's own, and inherited by the threads that it starts: so it comes before
 //! there are others. Programs that are started later inherit it as well. Whatever needs more (a
-//! wrapped program, a helper that is asked) has to be started before, or by a process that was.
+//! wrapped program, a helper that is asked) is started by a process from before ([`crate::beside`]).
 
 pub mod plan;
 
@@ -56,11 +56,8 @@ pub fn enter(wanted: Wanted, plan: &Plan) -> Result<Sandbox, Failure> {
     if wanted == Wanted::Off {
         return Ok(Sandbox(0));
     }
-    let entered = if plan.helper {
-        Err("a helper program would be inside it, and may need anything".to_owned())
-    } else {
-        drop_capabilities(plan).and_then(|()| restrict(plan).map_err(|it| it.to_string()))
-    };
+    let entered =
+        drop_capabilities(plan).and_then(|()| restrict(plan).map_err(|it| it.to_string()));
     match entered {
         Ok(sandbox) if sandbox.has_files() => Ok(sandbox),
         otherwise => {

@@ -1,20 +1,21 @@
 //! What a configuration needs once it serves: the least for each mode.
 
 use std::env;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Listen};
 use crate::systemd::credentials;
-use crate::target::Target;
+use crate::target::{Target, known_addresses};
 use crate::token::{self, Plugin};
 
 /// Libraries that are loaded when they are first needed: the resolver's, OpenSSL's, the unwinder's.
 const LIBRARIES: &[&str] = &["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
 
-/// Where names are looked up. All of /etc, because its files are replaced by new ones (by DHCP, by
-/// VPNs, by editors), which only their directory's right covers; what is secret there is not for our
-/// user. A target by address needs none of it.
+/// Where names are looked up. All of /etc, because its files (resolv.conf, hosts, nsswitch.conf) are
+/// replaced by new ones, by DHCP, by VPNs, by editors: a file's right is gone with the file, and a
+/// directory's covers all beneath it (landlock(7)); a bridge that runs for months would not find its
+/// target one day. What is secret there is not for our user. A target by address needs none of it,
+/// nor does `localhost`.
 const NAMES: &[&str] = &[
     "/etc",
     "/run/systemd/resolve",
@@ -49,8 +50,6 @@ pub struct Plan {
     pub bind: bool,
     /// Whether processes outside are signalled.
     pub signal: bool,
-    /// Whether programs are started that need who knows what.
-    pub helper: bool,
 }
 
 impl Plan {
@@ -110,7 +109,6 @@ impl Plan {
         if config.wrap.is_none() {
             plan.reach(config.to.as_ref());
         }
-        plan.helper |= config.auth.has_helper();
         plan
     }
 
@@ -129,7 +127,7 @@ impl Plan {
             }
             Some(token::Options::Target(Target::Tcp { host, port })) => {
                 let mut ports = vec![*port];
-                if host.parse::<IpAddr>().is_err() {
+                if known_addresses(host).is_none() {
                     self.read.extend(NAMES.iter().map(PathBuf::from));
                     ports.push(DNS);
                 }
@@ -141,7 +139,8 @@ impl Plan {
                     Plugin::Table(path, _) | Plugin::SocketDirectory(path) => {
                         self.read.extend(around(path));
                     }
-                    Plugin::Exec(_) => self.helper = true,
+                    // Started outside; all that it says is where to.
+                    Plugin::Exec(_) => {}
                     // Files of theirs are watched, servers may be anywhere.
                     _ => self.read.extend(AUTHORITIES.iter().map(PathBuf::from)),
                 }
@@ -209,6 +208,9 @@ mod tests {
             (Some(vec![5900]), false, false)
         );
         assert_eq!(plan(Some("[::1]:5900")), (Some(vec![5900]), false, false));
+        for here in ["localhost:5900", "vnc.localhost:5900", ":5900"] {
+            assert_eq!(plan(Some(here)), (Some(vec![5900]), false, false), "{here}");
+        }
         assert_eq!(plan(Some("desk:5900")), (Some(vec![5900, 53]), false, true));
         assert_eq!(plan(Some("unix:/run/s")), (Some(vec![]), false, false));
         assert_eq!(plan(None), (None, true, false));

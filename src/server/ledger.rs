@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::listener::Peer;
@@ -29,9 +30,9 @@ struct Live {
 }
 
 /// What is known of a session.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its number: no other of this process has it.
+    /// Its number: no other of this process has it, nor of those that it resumes.
     pub id: u64,
     /// Who is at the other end.
     pub client: Peer,
@@ -81,12 +82,22 @@ impl Ledger {
             since: SystemTime::now(),
             tally: Arc::default(),
         });
+        self.write(entry)
+    }
+
+    /// Goes on with a session of an earlier process. Its number is not given again.
+    pub fn resume(self: &Arc<Self>, entry: Arc<Entry>) -> Line {
+        self.ids.fetch_max(entry.id, Ordering::Relaxed);
+        self.write(entry)
+    }
+
+    fn write(self: &Arc<Self>, entry: Arc<Entry>) -> Line {
         let (end, ended) = oneshot::channel();
         let live = Live {
             entry: entry.clone(),
             end: Some(end),
         };
-        self.live().insert(id, live);
+        self.live().insert(live.entry.id, live);
         Line {
             ledger: self.clone(),
             entry,

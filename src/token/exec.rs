@@ -17,8 +17,8 @@ use crate::target::Target;
 pub(super) struct Exec(Helper);
 
 impl Exec {
-    pub(super) fn new(program: Program) -> Self {
-        Self(Helper::new(program))
+    pub(super) fn new(program: Program) -> Result<Self, String> {
+        Helper::new(program).map(Self)
     }
 
     /// What it asks, to be started, renewed and stopped.

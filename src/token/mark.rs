@@ -3,11 +3,12 @@
 use std::fmt;
 
 use openssl::sha::sha256;
+use serde::{Deserialize, Serialize};
 
 /// The first 64 bits of a token's SHA-256 in hexadecimal digits: the same on every instance of a
 /// fleet, and what `printf %s TOKEN | sha256sum` begins with. Not for logs: a token that can be
 /// guessed can be found again by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark([u8; 8]);
 
 impl Mark {

@@ -57,7 +57,7 @@ impl Ready {
             Plugin::Jwt(options) => Jwt::load(options).map(|jwt| Self::Jwt(Box::new(jwt))),
             #[cfg(feature = "redis")]
             Plugin::Redis(source) => Redis::load(*source).map(|it| Self::Redis(Box::new(it))),
-            Plugin::Exec(program) => Ok(Self::Exec(Exec::new(program))),
+            Plugin::Exec(program) => Exec::new(program).map(Self::Exec),
         };
         ready.map_err(Failure::start)
     }

@@ -3,6 +3,8 @@
 //! Line breaks and spaces are passed over: encoders made for mail put them in, and websockify never
 //! minded. Anything else that is not base64, or an end in the middle, is a violation.
 
+use serde::{Deserialize, Serialize};
+
 use super::close::Violation;
 
 /// What is no letter of base64.
@@ -31,7 +33,7 @@ const VALUES: [u8; 256] = {
 };
 
 /// Where in the base64 of one message a stream is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Decoder {
     /// The letters and padding of the present four that have arrived.
     letters: u8,
@@ -74,6 +76,11 @@ impl Decoder {
             }
         }
         (written, Ok(()))
+    }
+
+    /// See [`super::reader::Reader::is_sound`].
+    pub(super) fn is_sound(&self) -> bool {
+        self.letters < 4 && self.padding <= 2
     }
 
     /// A message ends here, and the next begins.

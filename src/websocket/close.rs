@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// The content of a close frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Close {
     /// The status code; [`NO_STATUS`] is a close frame without one.
     pub code: u16,
@@ -42,6 +43,8 @@ impl Close {
     pub const EXPIRED: Self = Self::new(1008, "Session expired");
     /// An administrator has ended it.
     pub const ENDED: Self = Self::new(1008, "Session ended by the administrator");
+    /// We began anew, and cannot tell what the last of us has sent already.
+    pub const LOST: Self = Self::new(1012, "Session lost in a restart");
     /// The client did not answer a heartbeat.
     pub const NO_PONG: Self = Self::new(1011, "No answer to ping");
 

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::base64;
 use super::close::{Close, Violation};
 use super::frame::{self, Header, Opcode};
@@ -12,7 +14,7 @@ use super::mask::unmask;
 use super::small;
 
 /// Where in its stream of frames a client is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decoder {
     /// A header of which only the front has arrived.
     head: [u8; frame::LONGEST],
@@ -85,6 +87,19 @@ impl Decoder {
     #[must_use]
     pub fn between_frames(&self) -> bool {
         self.remaining == 0 && self.head_len == 0
+    }
+
+    /// See [`super::reader::Reader::is_sound`].
+    pub(super) fn is_sound(&self) -> bool {
+        let head = self.head.get(..self.head_len);
+        let waits = head.is_some_and(|head| matches!(frame::parse(head), Ok(None)));
+        let fits = self
+            .remaining
+            .checked_add(self.control_payload.len() as u64);
+        waits
+            && (self.control.is_none()
+                || fits.is_some_and(|it| it <= frame::CONTROL_PAYLOAD as u64))
+            && self.text.as_ref().is_none_or(base64::Decoder::is_sound)
     }
 
     /// Takes one header or one run of payload; `Ok(false)` when the piece is used up.

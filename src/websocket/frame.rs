@@ -1,5 +1,7 @@
 //! One frame header, both ways (RFC 6455, 5.2).
 
+use serde::{Deserialize, Serialize};
+
 use super::close::Violation;
 
 /// The longest header a client can send: two bytes, an eight-byte length, a mask.
@@ -12,7 +14,7 @@ pub const LONGEST_SENT: usize = 10;
 pub const CONTROL_PAYLOAD: usize = 125;
 
 /// What a frame carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are RFC 6455's")]
 pub enum Opcode {
     Continuation,

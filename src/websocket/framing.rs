@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
 
 use super::close::Close;
 use super::frame::{self, LONGEST_SENT, Opcode};
 use crate::limits;
 
 /// How payload is put into frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Framing {
     /// Binary frames of RFC 6455.
     #[default]

@@ -1,11 +1,13 @@
 //! The client's stream, in the framing that was agreed on.
 
+use serde::{Deserialize, Serialize};
+
 use super::decoder::{self, Decoded};
 use super::framing::Framing;
 use super::legacy::hixie;
 
 /// Reads one client's frames.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reader {
     /// Of RFC 6455 and its drafts from 07 on.
     Rfc6455(decoder::Decoder),
@@ -37,6 +39,15 @@ impl Reader {
         match self {
             Self::Rfc6455(decoder) => decoder.mark_messages(),
             Self::Hixie(decoder) => decoder.mark_messages(),
+        }
+    }
+
+    /// Whether a decoder can be where this one is: asked of one that another process left.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Rfc6455(decoder) => decoder.is_sound(),
+            Self::Hixie(decoder) => decoder.is_sound(),
         }
     }
 

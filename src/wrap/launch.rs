@@ -6,14 +6,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use super::program::judge;
 use super::user::User;
 use super::{Mode, Options, supervisor};
-use crate::environment;
+use crate::beside;
 use crate::error::Failure;
 use crate::listener::Reserved;
 use crate::target::Target;
@@ -56,22 +55,12 @@ pub fn start(options: Options) -> Result<Supervised, Failure> {
     let cannot = |error: io::Error| Failure::start(format!("cannot wrap a program: {error}"));
     let reserved = Reserved::new(port).map_err(cannot)?;
     let (channel, theirs) = UnixStream::pair().map_err(cannot)?;
-    let mut supervisor = Command::new("/proc/self/exe");
-    for name in environment::ours() {
-        // The program may read its parent's environment in /proc.
-        supervisor.env_remove(name);
-    }
-    let mut child = supervisor
-        // For the list of processes.
-        .arg0("websockify")
-        .arg(supervisor::WORD)
+    let mut child = beside::command(supervisor::WORD)
         .arg(port.to_string())
         .arg(reserved.port().to_string())
         .arg(library)
         .arg(user.unwrap_or_default())
         .args(&command)
-        // A terminal's Ctrl-C is for the bridge, which then says what is to be done.
-        .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

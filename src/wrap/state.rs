@@ -120,7 +120,7 @@ impl Program {
         let settled =
             state.wait_for(|it| it.is_listening() || it.is_over() || *it == State::Silent);
         // Whoever starts it again and again is not waited for.
-        let _ = timeout(limits::PROGRAM_START_TIME, settled).await;
+        let _ = timeout(limits::PROGRAM_SETTLE_TIME, settled).await;
         if self.mode == Mode::Exit && self.is_over() {
             std::future::pending::<()>().await;
         }

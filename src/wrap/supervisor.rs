@@ -5,10 +5,8 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, stdin};
-use std::os::fd::AsFd;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -19,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::at;
@@ -27,6 +25,7 @@ use super::contract::{NEW_PORT, OLD_PORT};
 use super::family::signal_all;
 use super::message::{End, Event, Order};
 use super::user::User;
+use crate::beside;
 use crate::error::Failure;
 use crate::limits;
 use crate::listener;
@@ -51,13 +50,8 @@ struct Task {
 pub fn run(arguments: &[OsString]) -> Result<(), Failure> {
     let task = Task::parse(arguments)
         .ok_or_else(|| Failure::usage(format!("{WORD} is for the bridge's own use")))?;
-    forget_inherited();
-    // It was started as /proc/self/exe.
-    let _ = rustix::thread::set_name(c"websockify");
     let cannot = |error: io::Error| Failure::start(format!("cannot supervise: {error}"));
-    let channel = stdin().as_fd().try_clone_to_owned().map_err(cannot)?;
-    let channel = StdUnixStream::from(channel);
-    channel.set_nonblocking(true).map_err(cannot)?;
+    let channel = beside::begin().map_err(cannot)?;
     // Whoever loses a parent becomes our child: a daemon cannot run away.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| cannot(error.into()))?;
@@ -67,7 +61,7 @@ pub fn run(arguments: &[OsString]) -> Result<(), Failure> {
     }
     let runtime = Builder::new_current_thread().enable_all().build();
     runtime.map_err(cannot)?.block_on(async {
-        let ended = default_signals().map_err(cannot)?;
+        let ended = beside::default_signals().map_err(cannot)?;
         let (orders, events) = UnixStream::from_std(channel).map_err(cannot)?.into_split();
         let supervisor = Supervisor {
             task,
@@ -96,33 +90,6 @@ impl Task {
             command: (!command.is_empty()).then(|| command.to_vec())?,
         })
     }
-}
-
-/// Closes every descriptor beyond the three: whatever the bridge was started with and does not know
-/// of is not the program's either. Nothing of ours is open yet.
-fn forget_inherited() {
-    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {
-        return;
-    };
-    let open: Vec<i32> = listed
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|fd| *fd > 2)
-        .collect();
-    for fd in open {
-        // One of them was the list's own, and is closed already.
-        let _ = nix::unistd::close(fd);
-    }
-}
-
-/// Catches every signal that can be caught. execve(2) makes a caught signal's disposition the
-/// default, and leaves an ignored one ignored: so the program gets none that our starter ignored.
-/// It also keeps us alive until the bridge has ended, whoever tells all processes to.
-fn default_signals() -> io::Result<Signal> {
-    for number in 1..=64 {
-        // Some are forbidden, some do not exist.
-        let _ = signal(SignalKind::from_raw(number));
-    }
-    signal(SignalKind::child())
 }
 
 struct Supervisor {

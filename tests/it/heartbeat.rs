@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::wire::{Frame, Ws};
@@ -38,6 +40,25 @@ fn a_client_that_is_silent_for_a_whole_interval_is_ended() {
     );
     drop(client);
     bridge.wait_for_line(|line| line.contains("code=1011 by=server"));
+}
+
+/// It had answered while we could not look, and the time for that was over when we could.
+#[test]
+fn a_client_whose_answer_waits_when_its_time_is_up_stays() {
+    let target = backend::echo().to_string();
+    let (late, clock) = (bridge(&target), bridge(&target));
+    let mut client = Ws::open(late.addr());
+    assert_eq!(client.recv().unwrap().opcode, PING);
+    late.signal(Signal::STOP);
+    client.send(&Frame::pong(""));
+    // Another bridge tells when more than an interval has passed.
+    let mut other = Ws::open(clock.addr());
+    assert_eq!(other.recv().unwrap().opcode, PING);
+    other.send(&Frame::pong(""));
+    assert_eq!(other.recv().unwrap().opcode, PING);
+    late.signal(Signal::CONT);
+    let next = client.recv().unwrap();
+    assert_eq!(next.opcode, PING, "{next:?}");
 }
 
 #[test]

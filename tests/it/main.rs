@@ -19,6 +19,7 @@ mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
+mod completions; // what shells offer
 mod control; // websockify ctl, and counts for monitoring
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
@@ -34,9 +35,11 @@ mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads
 mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
+mod manual; // its pages, and completions
 mod past_bugs; // each has its test
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
+mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod targets; // ways to a target

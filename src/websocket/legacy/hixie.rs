@@ -3,19 +3,21 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::websocket::base64;
 use crate::websocket::close::{Close, Violation};
 use crate::websocket::decoder::{Decoded, End};
 
 /// Where in its stream of frames a client is. It takes a few bytes, whatever the frame's length.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Decoder {
     at: At,
     text: base64::Decoder,
     marking: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum At {
     #[default]
     Between,
@@ -46,6 +48,11 @@ impl Decoder {
     #[must_use]
     pub fn between_frames(&self) -> bool {
         self.at == At::Between
+    }
+
+    /// See [`crate::websocket::reader::Reader::is_sound`].
+    pub(in crate::websocket) fn is_sound(&self) -> bool {
+        self.text.is_sound()
     }
 
     /// Takes one byte that is not text, or one run of text.

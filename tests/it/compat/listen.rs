@@ -66,6 +66,29 @@ fn every_address_of_a_host() {
     assert_eq!(over_v6, differs("every-address-of-a-host", false, true));
 }
 
+/// Whatever /etc/hosts makes of it.
+#[test]
+fn localhost() {
+    let Some(apart) = machine::apart("--mount", "compat::listen::localhost") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = folder.path().join("hosts");
+    fs::write(&hosts, "127.0.0.2 localhost\n").unwrap();
+    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
+    let target = format!("localhost:{}", backend::echo().port());
+    let bridge = Bridge::start_under(
+        &[&apart[..], &["sh", "-c", &mount, "sh"]].concat(),
+        &["127.0.0.1:{port}", &target],
+    );
+    let mut ws = Ws::open(bridge.addr());
+    if differs("localhost", false, true) {
+        ws.expect_echo("here");
+    } else {
+        assert_eq!(ws.close(), "1011 Failed to connect to downstream server");
+    }
+}
+
 /// With -6 a port alone is every address of both families.
 #[test]
 fn prefer_ipv6() {

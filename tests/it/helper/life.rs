@@ -14,6 +14,7 @@ use super::{Helper, admitted, asking, bridge, refusal};
 use crate::backend;
 use crate::bridge::{Bridge, free_port};
 use crate::inherited::activated;
+use crate::machine::skip;
 use crate::process::DEADLINE;
 use crate::wire::Wire;
 
@@ -122,6 +123,33 @@ fn it_gets_no_secret_of_ours_and_no_socket() {
     }
     no_sockets(start);
     drop(bridge);
+}
+
+/// The bridge is, whatever starts beneath it and whenever; the helper is not, and ends with it.
+#[test]
+fn the_bridge_is_in_its_sandbox_and_the_helper_is_not() {
+    let check = ["--check-config", "--sandbox=enforce", "6080", "h:1"];
+    if Bridge::spawn(&check).wait().code() == Some(77) {
+        let test = "helper::life::the_bridge_is_in_its_sandbox_and_the_helper_is_not";
+        return skip(test, "there is no landlock here");
+    }
+    let helper = Helper::new("");
+    let bridge = bridge(&helper, &["--sandbox=enforce"]);
+    let line = bridge.wait_for_line(|line| line.starts_with("sandbox "));
+    assert!(line.contains("no new privileges, landlock"), "{line}");
+    assert_eq!(refusal(bridge.addr(), "crash").0, 503);
+    bridge.wait_for_line(|line| line.ends_with(": starting it again"));
+    admitted(bridge.addr());
+    bridge.signal(Signal::HUP);
+    bridge.wait_for_line(|line| line == "reloaded");
+    admitted(bridge.addr());
+    let starts = helper.starts();
+    // Each start has written where the bridge may not.
+    assert_eq!(starts.len(), 3, "{starts:?}");
+    bridge.signal(Signal::KILL);
+    for start in &starts {
+        ends(start["pid"].as_i64().unwrap());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod accepted; // the PROXY protocol from them
 mod announced; // the PROXY protocol to the target
 mod forwarded; // X-Forwarded-For and its like
-mod real; // nginx and HAProxy, as the README has them
+mod real; // nginx, HAProxy and Caddy, as the README has them
 
 use crate::backend;
 use crate::bridge::Bridge;

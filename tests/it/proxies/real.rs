@@ -1,4 +1,4 @@
-//! nginx and HAProxy on either side of us, as the README has them.
+//! nginx, HAProxy and Caddy on either side of us, as the README has them.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,10 +11,9 @@ use tempfile::TempDir;
 use super::{bridge, record};
 use crate::bridge::{Bridge, free_port};
 use crate::process::Process;
+use crate::readme::block;
 use crate::tls::{Authority, Dialer, text};
 use crate::wire::{Frame, UPGRADE, Wire, Ws};
-
-const README: &str = include_str!("../../../README.md");
 
 /// An address of this machine that is not the one that proxies come from.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -67,32 +66,25 @@ fn from_elsewhere(port: u16) -> Wire {
     Wire::over(TcpStream::from(socket))
 }
 
-/// The README's code that holds `part`, with our port in the place of its.
-fn readme(part: &str, port: u16) -> String {
-    let code = README.split("```").skip(1).step_by(2);
-    let found = code.into_iter().find(|code| code.contains(part));
-    let code = found.unwrap_or_else(|| panic!("no {part} in the README"));
+/// A block of the README's, with our port in the place of its.
+fn readme(code: &str, port: u16) -> String {
     assert!(code.contains(":6080"), "{code}");
-    let (_language, code) = code.split_once('\n').unwrap();
     code.replace(":6080", &format!(":{port}"))
 }
 
-/// The options that the README gives beside `part`.
-fn options(part: &str) -> Vec<&'static str> {
-    let line = README
-        .lines()
-        .find(|line| line.starts_with("websockify ") && line.contains(part));
-    let words = line.unwrap().split_whitespace();
+/// The options of a command in the README.
+fn options(code: &str) -> Vec<&str> {
+    let words = code.split_whitespace();
     words.filter(|word| word.starts_with("--")).collect()
 }
 
 #[test]
 fn nginx_before_us() {
-    let bridge = bridge(&options("--trusted-proxy=127.0.0.1 "));
+    let bridge = bridge(&options(block("trusted-proxy")));
     let port = free_port();
     let (_nginx, _folder) = nginx(
         &format!("127.0.0.1:{port}"),
-        &readme("proxy_pass", bridge.port()),
+        &readme(block("nginx"), bridge.port()),
     );
     let claims = "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n\
         X-Forwarded-Proto: https\r\n";
@@ -109,10 +101,9 @@ fn nginx_before_us() {
 
 #[test]
 fn haproxy_before_us_as_an_http_proxy() {
-    let bridge = bridge(&options("--trusted-proxy=127.0.0.1 "));
+    let bridge = bridge(&options(block("trusted-proxy")));
     let port = free_port();
-    let code =
-        readme("option forwardfor", bridge.port()).replace(":80", &format!("127.0.0.1:{port}"));
+    let code = readme(block("haproxy"), bridge.port()).replace(":80", &format!("127.0.0.1:{port}"));
     let (_haproxy, _folder) = haproxy(&code);
     let claims = "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n";
     let mut ws = Ws::upgrade_with(from_elsewhere(port), &format!("{UPGRADE}{claims}"));
@@ -126,10 +117,39 @@ fn haproxy_before_us_as_an_http_proxy() {
 }
 
 #[test]
+fn caddy_before_us() {
+    let bridge = bridge(&options(block("trusted-proxy")));
+    let port = free_port();
+    let code = readme(block("caddy"), bridge.port());
+    let code = code.replace("desk.example.org", &format!("http://127.0.0.1:{port}"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Caddyfile");
+    fs::write(&path, format!("{{\n\tadmin off\n}}\n{code}")).unwrap();
+    let mut command = Command::new("/usr/bin/caddy");
+    command.args(["run", "--config", text(&path)]);
+    let folder = folder.path().join("home");
+    let caddy = Process::spawn(
+        command.env("HOME", &folder).env_remove("XDG_CONFIG_HOME"),
+        None,
+    );
+    caddy.wait_for_line(|line| line.contains("serving initial configuration"));
+    let claims = "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\n\
+        X-Forwarded-Proto: https\r\n";
+    let mut ws = Ws::upgrade_with(from_elsewhere(port), &format!("{UPGRADE}{claims}"));
+    ws.expect_echo("by way of Caddy");
+    drop(ws);
+    let record = record(&bridge);
+    assert!(
+        record.contains(&format!(" client={ELSEWHERE} ")),
+        "{record}"
+    );
+}
+
+#[test]
 fn haproxy_before_us_with_the_proxy_protocol() {
     let ca = Authority::new();
     let pair = ca.here();
-    let options = options("--accept-proxy-protocol");
+    let options = options(block("proxy-protocol"));
     for send in [
         "send-proxy",
         "send-proxy-v2",
@@ -138,7 +158,7 @@ fn haproxy_before_us_with_the_proxy_protocol() {
     ] {
         let bridge = bridge(&[&options[..], &pair.options()].concat());
         let port = free_port();
-        let code = readme("send-proxy-v2", bridge.port())
+        let code = readme(block("haproxy-tcp"), bridge.port())
             .replace(":443", &format!("127.0.0.1:{port}"))
             .replace("send-proxy-v2", send);
         let (_haproxy, _folder) = haproxy(&code);

@@ -223,6 +223,10 @@ fn a_program_that_never_listens_there() {
     );
     let before = bridge.wait_until("readiness all the same", |seen| {
         let (before, told) = seen.notices.split_once("READY=1\n")?;
+        // The first word of it, too.
+        assert!(told.starts_with("STATUS=") || told.is_empty(), "{told}");
+        let status = told.lines().next().unwrap_or_default();
+        assert!(!status.contains(", server starting"), "{status}");
         let again = told.contains("RELOADING=1\n") && told.contains("READY=1\n");
         (again && told.contains(", server not listening")).then(|| before.to_owned())
     });

@@ -1,0 +1,206 @@
+//! A live session's state in a memfd, so that it outlives the process also where that ends without
+//! a word.
+//!
+//! What is written there is true or says that it is not: before bytes move that move the session
+//! on, a mark is put on it, and it is written anew once nothing has moved for
+//! [`limits::STATE_SETTLED`]. So a session that is at rest can always be resumed, one that is busy
+//! costs a few hundred system calls in a second at the most, and none is resumed wrongly.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, ready};
+
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals, ftruncate,
+    memfd_create,
+};
+use rustix::io::{pread, pwrite};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::lost::Lost;
+use super::state::{self, Frame, HEAD, MOVING, Mark, SPOKEN, STILL, State, Unreadable};
+use crate::limits;
+use crate::log::Throttle;
+use crate::relay::Snapshot;
+use crate::server::ledger::Entry;
+
+/// Nobody can make it smaller, which would be a SIGBUS or an end of file to whoever reads it, nor
+/// larger, nor change that.
+const SEALS: SealFlags = SealFlags::SHRINK
+    .union(SealFlags::GROW)
+    .union(SealFlags::SEAL);
+
+/// What of a memfd is never given back to the kernel.
+const PAGE: usize = 4096;
+
+/// Keeps one session's state.
+#[derive(Debug)]
+pub struct Keep {
+    file: OwnedFd,
+    entry: Arc<Entry>,
+    /// What stands in the file.
+    mark: Mark,
+    /// Whether something has moved since the timer was set.
+    moved: bool,
+    /// There while the state waits to be written.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How long the last state was.
+    size: usize,
+}
+
+impl Keep {
+    /// Makes an empty one; see [`crate::relay::Relay::keep`].
+    ///
+    /// # Errors
+    /// The kernel's: as a rule there are too many open files.
+    pub fn new(entry: Arc<Entry>) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = memfd_create(c"websockify-session", flags)?;
+        ftruncate(&file, limits::SESSION_STATE as u64)?;
+        fcntl_add_seals(&file, SEALS)?;
+        Ok(Self {
+            file,
+            entry,
+            mark: MOVING,
+            moved: false,
+            timer: None,
+            size: 0,
+        })
+    }
+
+    /// Takes over what an earlier process kept.
+    ///
+    /// # Errors
+    /// Why its session cannot go on, and what is left to do for it.
+    pub fn reopen(file: OwnedFd) -> Result<(State, Self), Lost> {
+        let bytes = read(&file).map_err(Lost::unknown)?;
+        let frame = Frame::parse(&bytes).map_err(Lost::unknown)?;
+        if frame.mark != STILL {
+            return Err(Lost::of(&frame, Unreadable::Moving));
+        }
+        let state = frame.state().map_err(|why| Lost::of(&frame, why))?;
+        let keep = Self {
+            file,
+            entry: state.entry.clone(),
+            mark: STILL,
+            moved: false,
+            timer: None,
+            size: bytes.len(),
+        };
+        Ok((state, keep))
+    }
+
+    /// The session's line in the ledger.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+
+    /// Writes the state down: from now on it is true.
+    pub(crate) fn save(&mut self, relay: Snapshot) -> io::Result<()> {
+        self.timer = None;
+        let entry = self.entry.clone();
+        let bytes = State { entry, relay }.encode()?;
+        // One that was larger has said so already; a page is not worth the call.
+        if self.size > bytes.len().max(PAGE) {
+            let from = bytes.len().next_multiple_of(PAGE) as u64;
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let length = limits::SESSION_STATE as u64 - from;
+            fallocate(&self.file, hole, from, length)?;
+        }
+        // Where this is cut short, the checksum is wrong.
+        write(&self.file, &bytes)?;
+        self.mark = STILL;
+        self.size = bytes.len();
+        Ok(())
+    }
+
+    /// Bytes are about to move, to the client if it is `spoken` to.
+    pub(crate) fn moves(&mut self, spoken: bool) {
+        self.moved = true;
+        let mark = if spoken { SPOKEN } else { MOVING };
+        if self.mark == STILL || spoken && self.mark == MOVING {
+            match write(&self.file, &mark) {
+                Ok(()) => self.mark = mark,
+                // Tried again with the next bytes. The page is there, so it takes a broken disk
+                // beneath the swap to come here.
+                Err(error) => {
+                    static FAILURES: LazyLock<Throttle> = LazyLock::new(Throttle::default);
+                    if let Some(more) = FAILURES.pass() {
+                        let id = self.entry.id;
+                        log::warn!("cannot mark the state of session {id}: {error}{more}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ready when the state is to be written: nothing has moved for a while.
+    pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.mark == STILL {
+            return Poll::Pending;
+        }
+        loop {
+            let timer = self.timer.get_or_insert_with(|| {
+                self.moved = false;
+                Box::pin(sleep(limits::STATE_SETTLED))
+            });
+            ready!(timer.as_mut().poll(cx));
+            if !self.moved {
+                return Poll::Ready(());
+            }
+            self.moved = false;
+            timer.as_mut().reset(Instant::now() + limits::STATE_SETTLED);
+        }
+    }
+}
+
+impl AsFd for Keep {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+fn write(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    let mut at = 0;
+    while !bytes.is_empty() {
+        match pwrite(file, bytes, at as u64)? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            size => {
+                bytes = &bytes[size..];
+                at += size;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a state out of what should be a file of ours.
+fn read(file: &OwnedFd) -> Result<Vec<u8>, Unreadable> {
+    // A descriptor of another kind has none.
+    let seals = fcntl_get_seals(file).map_err(|_| Unreadable::Damaged)?;
+    if !seals.contains(SEALS) {
+        return Err(Unreadable::Damaged);
+    }
+    let mut head = [0; HEAD];
+    fill(file, &mut head, 0)?;
+    let mut bytes = vec![0; state::size(&head)?];
+    bytes[..HEAD].copy_from_slice(&head);
+    fill(file, &mut bytes[HEAD..], HEAD)?;
+    Ok(bytes)
+}
+
+fn fill(file: &OwnedFd, mut room: &mut [u8], mut at: usize) -> Result<(), Unreadable> {
+    while !room.is_empty() {
+        match pread(file, &mut *room, at as u64).map_err(io::Error::from)? {
+            0 => return Err(Unreadable::Damaged),
+            size => {
+                room = &mut room[size..];
+                at += size;
+            }
+        }
+    }
+    Ok(())
+}
