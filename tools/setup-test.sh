@@ -45,6 +45,7 @@ fi
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
 want caddy caddy
+want pebble pebble # gives certbot certificates
 want fail2ban-regex fail2ban
 # Debian 12 and 13, booted in containers.
 want mmdebstrap mmdebstrap

@@ -125,7 +125,8 @@ impl Instance {
             let _ = writeln!(
                 text,
                 "ExecStartPre=+{} --refresh-credentials {}",
-                program.display(),
+                // SELinux goes by the file: this one may read keys.
+                program.with_file_name("websockify-instance").display(),
                 self.name
             );
         }

@@ -35,7 +35,7 @@ fn quiet(command: &mut Command) -> String {
 }
 
 /// Long options that --help begins a line with.
-fn options() -> BTreeSet<String> {
+pub(crate) fn options() -> BTreeSet<String> {
     let help = help();
     let lines = help
         .lines()

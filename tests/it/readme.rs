@@ -50,9 +50,8 @@ fn every_block_is_in_a_test() {
     for name in blocks().keys() {
         assert!(
             tests.contains(&format!("block(\"{name}\")"))
-                || tests
-                    .lines()
-                    .any(|line| line.contains(&format!("block {name}"))),
+                || tests.lines().any(|line| line == format!("follow {name}")
+                    || line.starts_with(&format!("follow {name} "))),
             "no test runs the block {name}"
         );
     }

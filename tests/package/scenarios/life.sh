@@ -16,14 +16,8 @@ contains "$(inside journalctl --list-catalog 2>/dev/null)" 'websockify: The sand
 complaints=$(inside systemd-analyze verify --recursive-errors=no --man=no websockify.target websockify@5901.socket 2>&1) ||
     fail "$complaints"
 
-# The README's lines, behind the first.
+# The README's two lines.
 target 5900
-instances+=(6080)
-code=$(block package) || exit
-[ "${code%%$'\n'*}" = "sudo apt install ./${DEB##*/}" ] || fail "the README installs another file than ${DEB##*/}"
-succeeds inside sh -euc "$(sed '1d; s/\bsudo //' <<<"$code")"
-served 6080
-# And another, of a number of its own.
 configure 5901 'WEBSOCKIFY_TARGET=localhost:5900'
 succeeds inside systemctl enable --now websockify@5901.socket
 served 5901
