@@ -85,6 +85,7 @@ selinux-install: $(POLICY)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/selinux/devel/include/contrib selinux/websockifyd.if
 
 test-selinux:
+	@tools/setup-build.sh && tools/setup-selinux.sh
 	@tests/selinux/run
 
 clean:

@@ -106,6 +106,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         if first == instance::access::WORD {
             return Ok(Done::Text(instance::access::refused(words)));
         }
+        // The instance's options are in the environment, to be judged and not obeyed.
+        if first == instance::reload::WORD {
+            let name = words.first().map(|name| name.to_string_lossy());
+            return instance::reload::prepare(&name.unwrap_or_default()).map(|()| Done::Served(0));
+        }
         if first == helper::starter::WORD {
             return helper::starter::run(words).map(|()| Done::Served(0));
         }
@@ -115,11 +120,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
                 instance::generator::generate(Path::new(units));
             }
             return Ok(Done::Served(0));
-        }
-        // The instance's options are in the environment, to be judged and not obeyed.
-        if first == instance::reload::WORD {
-            let name = words.first().map(|name| name.to_string_lossy());
-            return instance::reload::prepare(&name.unwrap_or_default()).map(|()| Done::Served(0));
         }
     }
     let options = match cli::parse(arguments.iter().cloned())? {

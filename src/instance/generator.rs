@@ -125,7 +125,7 @@ impl Instance {
             let _ = writeln!(
                 text,
                 "ExecStartPre=+{} --refresh-credentials {}",
-                // SELinux goes by the file: this one may read keys.
+                // Beside us; `systemd/websockify-instance` says why it is another file.
                 program.with_file_name("websockify-instance").display(),
                 self.name
             );

@@ -229,7 +229,7 @@ fn xvnc() -> String {
 }
 
 const ECHOES: &str = "python3 \"$PEER\" echo 6080";
-const GREETS: &str = "python3 \"$PEER\" hear 6080 | grep '^RFB 003'";
+const GREETS: &str = "python3 \"$PEER\" greeting 6080 'RFB 003.008'";
 
 /// `make` that finds everything built, and installs beneath the reader's folder.
 fn make(reader: &Reader) {

@@ -1,18 +1,24 @@
 //! The two ends of a session, in the hands of a test, and the relay between them.
 
+use std::future::pending;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Blocking;
+use std::pin::pin;
 
 use bytes::Bytes;
 use tokio::net::UnixStream;
+use tokio::task::yield_now;
 
 use super::entry;
 use crate::handover::keep::Keep;
 use crate::handover::lost::Lost;
+use crate::log::Summary;
 use crate::relay::{Client, Relay, Settings};
 use crate::stream::{Socket, Stream};
+use crate::websocket::frame::{self, Opcode};
 use crate::websocket::framing::Framing;
+use crate::websocket::mask::unmask;
 
 /// So little room that a few kilobytes stall either way.
 const ROOM: usize = 4096;
@@ -86,6 +92,71 @@ impl Store {
         let streams = self.streams();
         Ok(Relay::resume(state.relay, streams, settings, None, keep))
     }
+}
+
+/// A session of which there is nothing yet but a state.
+pub(super) struct Scattered {
+    pub(super) client: End,
+    pub(super) target: End,
+    pub(super) store: Store,
+}
+
+impl Scattered {
+    pub(super) fn new(state: &[u8]) -> Self {
+        let (client, theirs) = End::new();
+        let (target, its) = End::new();
+        let keep = Keep::new(entry()).unwrap();
+        let size = rustix::io::pwrite(&keep, state, 0).unwrap();
+        assert_eq!(size, state.len());
+        let store = Store {
+            state: keep.as_fd().try_clone_to_owned().unwrap(),
+            client: theirs,
+            target: its,
+        };
+        Self {
+            client,
+            target,
+            store,
+        }
+    }
+
+    /// Both ends hear all there is, until the session is over.
+    pub(super) async fn hear_all(&mut self, relay: &mut Relay) -> Option<Summary> {
+        loop {
+            let over = {
+                let (told, leave) = (pin!(pending()), pin!(pending()));
+                tokio::select! {
+                    over = relay.run(told, leave) => Some(over),
+                    () = rest() => None,
+                }
+            };
+            self.client.listen(1 << 16);
+            self.target.listen(1 << 16);
+            if let Some(over) = over {
+                return over;
+            }
+        }
+    }
+}
+
+/// Enough turns for all that is in the sockets.
+pub(super) async fn rest() {
+    for _ in 0..32 {
+        yield_now().await;
+    }
+}
+
+/// One frame of the client.
+pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut out = Vec::new();
+    frame::append(&mut out, Opcode::Binary, payload);
+    out[0] = first;
+    out[1] |= 0x80;
+    let header = out.len() - payload.len();
+    unmask(&mut out[header..], MASK);
+    out.splice(header..header, MASK);
+    out
 }
 
 impl End {

@@ -9,16 +9,15 @@ use ::base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::peers::{End, SETTINGS, Store, session};
+use super::peers::{End, SETTINGS, Scattered, Store, masked, rest, session, session_by};
 use crate::handover::keep::Keep;
+use crate::limits;
 use crate::log::{ClosedBy, Summary};
-use crate::relay::Relay;
+use crate::relay::{Relay, Settings};
 use crate::websocket::close::Close;
-use crate::websocket::frame::{self, Opcode};
 use crate::websocket::framing::Framing;
-use crate::websocket::mask::unmask;
 
 /// More than any socket has.
 const ALL: usize = 1 << 18;
@@ -136,6 +135,7 @@ fn script() -> impl Strategy<Value = Script> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn cut_anywhere_it_is_the_same_session(script in script()) {
         let whole = play(&script, false);
@@ -144,22 +144,64 @@ proptest! {
     }
 }
 
+/// It had no say while nobody listened.
+#[tokio::test]
+async fn a_client_is_not_blamed_for_the_pause() {
+    let heartbeat = Some(Duration::from_millis(20));
+    let settings = Settings {
+        heartbeat,
+        ..SETTINGS
+    };
+    let (mut client, _target, store, mut relay) = session_by(Framing::Binary, b"", settings);
+    for _ in 0..3 {
+        client.heard.clear();
+        while client.heard.is_empty() {
+            let (told, leave) = (pin!(pending()), pin!(pending()));
+            let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+            assert!(turn.await.is_err(), "it lives");
+            client.listen(ALL);
+        }
+        assert_eq!(client.heard, b"\x89\0", "another ping");
+        let over = relay.run(pin!(pending()), pin!(ready(()))).await;
+        assert!(over.is_none());
+        relay = store.resume(settings).unwrap();
+    }
+}
+
+/// What is left of a time when a session is handed over is what it has.
+#[tokio::test]
+async fn a_time_runs_out_in_the_next_process() {
+    let (mut client, _target, store, mut relay) = session(Framing::Binary, b"");
+    client.unsaid = masked(0x88, b"\x03\xe8");
+    client.speak();
+    for _ in 0..9 {
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        tokio::select! {
+            over = relay.run(told, leave) => panic!("{over:?}"),
+            () = rest() => {}
+        }
+    }
+    assert!(relay.run(pin!(pending()), pin!(ready(()))).await.is_none());
+    let (mut state, _) = Keep::reopen(store.state()).unwrap();
+    let mut json = serde_json::to_value(&state.relay).unwrap();
+    let left = json["timer"]["secs"].as_u64().unwrap();
+    assert_eq!(left + 1, limits::LINGER_TIME.as_secs());
+    json["timer"] = serde_json::json!({"secs": 0, "nanos": 1});
+    state.relay = serde_json::from_value(json).unwrap();
+    state.relay.last_words = b"\x88\0".to_vec();
+    let mut session = Scattered::new(&state.encode().unwrap());
+    let mut relay = session.store.resume(SETTINGS).unwrap();
+    let summary = session.hear_all(&mut relay).await.unwrap();
+    assert_eq!(
+        (summary.close.code, summary.closed_by),
+        (1000, ClosedBy::Client)
+    );
+    assert_eq!(session.client.heard, b"\x88\x02\x03\xe8");
+}
+
 fn payload(script: &Script) -> Vec<u8> {
     let messages = script.messages.iter();
     messages.flat_map(|(bytes, ..)| bytes.clone()).collect()
-}
-
-/// One frame of the client.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-    let mut out = Vec::new();
-    frame::append(&mut out, Opcode::Binary, payload);
-    out[0] = first;
-    out[1] |= 0x80;
-    let header = out.len() - payload.len();
-    unmask(&mut out[header..], MASK);
-    out.splice(header..header, MASK);
-    out
 }
 
 /// The client's stream.
@@ -383,13 +425,6 @@ impl Scene<'_> {
                 self.relay = Some(next);
             }
         }
-    }
-}
-
-/// Enough turns for all that is in the sockets.
-async fn rest() {
-    for _ in 0..32 {
-        yield_now().await;
     }
 }
 

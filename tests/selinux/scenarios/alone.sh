@@ -29,11 +29,12 @@ succeeds inside systemctl start escape.service
 says escape.service 'look a name up'
 doors=$(journal escape.service | grep -a '^open: ' || true)
 journal escape.service
+# Debian 12's policy does not know namespaces yet.
+[ "$RELEASE" != 12 ] || doors=${doors/$'open: make a namespace\n'/}
 [ "$doors" = 'open: read the key in /etc
 open: write to its own runtime directory
 open: open a port
 open: connect to an abstract socket
-open: make a namespace
 open: open a netlink socket
 open: look a name up' ] || fail "open: $doors"
 rm /etc/systemd/system/escape.service

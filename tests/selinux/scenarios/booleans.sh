@@ -34,3 +34,8 @@ served 25
 inside systemctl stop websockify@25.socket websockify@25.service
 switch listen_any off
 fails 1 inside systemctl start websockify@25.socket
+# A Unix socket of a service that has no domain of its own.
+target /run/target.sock
+configure 6063 'WEBSOCKIFY_UNIX_TARGET=/run/target.sock'
+succeeds inside systemctl enable --now websockify@6063.socket
+served 6063
