@@ -55,6 +55,8 @@ stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
 stage 'in a booted systemd' tests/systemd/run
+stage 'the package, built twice' tests/package/build
+stage 'the package, in booted systems' tests/package/run
 
 echo
 cat "$stages"
