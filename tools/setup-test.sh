@@ -60,6 +60,17 @@ want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want htpasswd apache2-utils
 want shellcheck shellcheck
+# The package, and who reads it first.
+want dpkg-buildpackage dpkg-dev
+want dh debhelper
+want lintian lintian
+# Debian's policy, to put ours beside it and ask what comes of that; it needs no SELinux.
+want /usr/share/selinux/devel/Makefile selinux-policy-dev
+want /etc/selinux/default selinux-policy-default
+want checkmodule checkpolicy
+want selint selint
+want semodule policycoreutils
+want sesearch setools
 want man man-db # renders the manual
 want mandoc mandoc
 # What is typed is completed by them.

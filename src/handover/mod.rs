@@ -9,3 +9,6 @@ pub mod keep;
 pub mod lost;
 pub mod moment;
 pub mod state;
+
+#[cfg(test)]
+mod tests;

@@ -72,16 +72,30 @@ impl Recorder {
 
     /// Begins to record a session of `client`; its time is counted from here.
     pub fn begin(&self, client: &impl fmt::Display) -> Recording {
+        self.record(client, OnceLock::new(), Instant::now())
+    }
+
+    /// Goes on with the recording of an earlier process.
+    pub fn resume(&self, position: Position, client: &impl fmt::Display) -> Recording {
+        self.record(client, position.file.into(), position.began.into())
+    }
+
+    fn record(
+        &self,
+        client: &impl fmt::Display,
+        file: OnceLock<PathBuf>,
+        began: Instant,
+    ) -> Recording {
         let recording = Recording {
             session: Arc::new(Session {
                 client: client.to_string(),
-                file: OnceLock::new(),
+                file,
                 waiting: AtomicUsize::new(0),
                 over: AtomicBool::new(false),
             }),
             queue: self.queue.clone(),
             waiting: self.waiting.clone(),
-            began: Instant::now(),
+            began,
         };
         if recording.has_room(0) {
             recording.send(Work::Begin);

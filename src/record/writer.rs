@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,10 +72,8 @@ pub(super) fn run(base: &Path, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
         let size = work.size();
         let key = Arc::as_ptr(&session);
         match work {
-            Work::Begin => match Tape::open(base, &mut next, &mut text) {
-                Ok((tape, file)) => {
-                    let _ = session.file.set(file);
-                    log::info!("{session} begins");
+            Work::Begin => match begin(&session, base, &mut next, &mut text) {
+                Ok(tape) => {
                     tapes.insert(key, (tape, session.clone()));
                 }
                 Err(error) => session.give_up(&error),
@@ -97,6 +95,19 @@ pub(super) fn run(base: &Path, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
         session.waiting.fetch_sub(size, Ordering::Relaxed);
         waiting.fetch_sub(size, Ordering::Relaxed);
     }
+}
+
+/// A session that has a file already brings it from an earlier process.
+fn begin(session: &Session, base: &Path, next: &mut u64, text: &mut Vec<u8>) -> io::Result<Tape> {
+    if let Some(file) = session.file.get() {
+        let tape = Tape::reopen(file)?;
+        log::info!("{session} goes on");
+        return Ok(tape);
+    }
+    let (tape, file) = Tape::open(base, next, text)?;
+    let _ = session.file.set(file);
+    log::info!("{session} begins");
+    Ok(tape)
 }
 
 fn finish((tape, session): (Tape, Arc<Session>), text: &mut Vec<u8>) {
@@ -145,6 +156,20 @@ impl Tape {
         }
     }
 
+    /// Goes on behind the last whole line: a process that was killed may have left a part of one.
+    fn reopen(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let whole = whole_lines(&file)?;
+        file.set_len(whole)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Self {
+            file,
+            script: Script::default(),
+            written: whole,
+            whole,
+        })
+    }
+
     fn write(&mut self, work: &Work, text: &mut Vec<u8>) -> io::Result<()> {
         match work {
             Work::FromClient {
@@ -179,5 +204,72 @@ impl Tape {
             self.whole = self.written;
         }
         put
+    }
+}
+
+/// How much of a recording is whole lines, without the one that ends it.
+fn whole_lines(file: &File) -> io::Result<u64> {
+    let mut front = [0; script::BEGIN.len()];
+    file.read_exact_at(&mut front, 0)?;
+    if front != script::BEGIN {
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "this is no recording",
+        ));
+    }
+    let mut end = file.metadata()?.len();
+    let mut room = [0; 64 * 1024];
+    loop {
+        let from = end
+            .saturating_sub(room.len() as u64)
+            .max(front.len() as u64);
+        let size = usize::try_from(end - from).unwrap_or(room.len());
+        let text = &mut room[..size];
+        file.read_exact_at(text, from)?;
+        match text.iter().rposition(|it| *it == b'\n') {
+            Some(at) if text[..=at].ends_with(script::END) => {
+                return Ok(from + (at + 1 - script::END.len()) as u64);
+            }
+            Some(at) => return Ok(from + at as u64 + 1),
+            None if text.is_empty() => return Ok(from),
+            None => end = from,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Tape;
+
+    #[test]
+    fn a_recording_is_gone_on_with_behind_its_last_whole_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tape");
+        const BEGIN: &str = "var VNC_frame_data = [\n";
+        let long = format!("'{{1{{{}", "x".repeat(200_000));
+        for (left, kept) in [
+            ("'{1{a',\n'EOF'];\n", "'{1{a',\n"),
+            ("'EOF'];\n", ""),
+            ("", ""),
+            ("'{1{a',\n}2}b", "'{1{a',\n"),
+            ("'{1{a',\n'EO", "'{1{a',\n"),
+            (&long, ""),
+            (&format!("{long}',\n{long}"), &format!("{long}',\n")),
+        ] {
+            fs::write(&path, format!("{BEGIN}{left}")).unwrap();
+            Tape::reopen(&path)
+                .unwrap()
+                .finish(&mut Vec::new())
+                .unwrap();
+            let now = fs::read_to_string(&path).unwrap();
+            assert!(now == format!("{BEGIN}{kept}'EOF'];\n"), "{now:.99}");
+        }
+        for other in ["", "var VNC", "root:x:0:0:root:/root:/bin/bash\n"] {
+            fs::write(&path, other).unwrap();
+            assert!(Tape::reopen(&path).is_err());
+            assert_eq!(fs::read_to_string(&path).unwrap(), other);
+        }
     }
 }

@@ -61,6 +61,14 @@ impl Snapshot {
     pub(crate) fn is_sound(&self) -> bool {
         self.reader.is_sound()
     }
+
+    /// Reads on from here.
+    #[cfg(fuzzing)]
+    pub(crate) fn fuzz(mut self) {
+        for piece in [&mut self.early, &mut self.to_target, &mut self.to_client] {
+            let _ = self.reader.decode(piece, &mut Vec::new());
+        }
+    }
 }
 
 impl Relay {
