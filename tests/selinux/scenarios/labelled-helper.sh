@@ -21,9 +21,11 @@ says websockify@6071.service 'system_u:system_r:websockifyd_helper_t'
 says websockify@6071.service 'identity=jane'
 # A program that nobody has given the label is not executed.
 configure 6072 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' \
-    'WEBSOCKIFY_AUTH_SOURCE=/usr/bin/cat'
-echo 'name="cat"' >>/tmp/expected
+    'WEBSOCKIFY_AUTH_SOURCE=/usr/local/bin/door'
+cp /usr/local/libexec/websockify/helpers/door /usr/local/bin/door
+restorecon -F /usr/local/bin/door
+echo 'name="door"' >>/tmp/expected
 override websockify@6072.service '[Service]' 'Restart=no'
 fails 1 inside systemctl start websockify@6072.service
 says websockify@6072.service 'Permission denied'
-rm -r /usr/local/libexec/websockify
+rm -r /usr/local/libexec/websockify /usr/local/bin/door
