@@ -27,8 +27,11 @@ impl Relay {
     /// Keeps the session's state from now on.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's; and that there are no [`Self::sockets`].
     pub fn keep(&mut self, mut keep: Keep) -> io::Result<()> {
+        if self.sockets().is_none() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         keep.save(self.snapshot())?;
         self.keep = Some(Box::new(keep));
         Ok(())
@@ -55,6 +58,8 @@ impl Relay {
             if let Err(error) = keep.save(snapshot) {
                 let id = keep.entry().id;
                 log::warn!("session {id} cannot be handed over: {error}");
+                // It goes on here, and nowhere else.
+                keep.moves(true);
                 self.keep = None;
             }
         }
@@ -124,6 +129,10 @@ impl AsyncWrite for Kept<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if let Some(keep) = &mut this.keep {
+            keep.moves(this.speaks);
+        }
+        Pin::new(&mut *this.stream).poll_shutdown(cx)
     }
 }
