@@ -19,7 +19,9 @@ BRIDGE := $(CARGO_TARGET_DIR)/release/websockify
 REBIND := $(CARGO_TARGET_DIR)/release/librebind.so
 SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
-.PHONY: build demo test check install deb clean help
+POLICY := $(CARGO_TARGET_DIR)/selinux/websockifyd.pp
+
+.PHONY: build demo test check install deb selinux selinux-install test-selinux clean help
 
 build: $(BRIDGE)
 
@@ -70,6 +72,22 @@ install: $(BRIDGE)
 deb:
 	@tools/deb.sh
 
+# Debian's selinux-policy-dev has what this includes. A policy that was built on Debian 12 is for 13 too.
+selinux: $(POLICY)
+
+$(POLICY): $(wildcard selinux/websockifyd.*)
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	@$(MAKE) --silent -C $(@D) -f /usr/share/selinux/devel/Makefile NAME=default websockifyd.pp
+
+selinux-install: $(POLICY)
+	install -D -m 644 $(POLICY) $(DESTDIR)$(PREFIX)/share/selinux/packages/websockifyd.pp
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/selinux/devel/include/contrib selinux/websockifyd.if
+
+test-selinux:
+	@tools/setup-build.sh && tools/setup-selinux.sh
+	@tests/selinux/run
+
 clean:
 	$(CARGO) clean
 	rm -rf target tests/browser/node_modules
@@ -80,5 +98,7 @@ help:
 	@echo 'make build    build the bridge for use: $(BRIDGE)'
 	@echo 'make install  copy it to PREFIX, with units, pages and manual (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make deb      build the Debian package, into target/deb'
+	@echo 'make selinux  build the policy for SELinux: $(POLICY)'
+	@echo 'make test-selinux  try it where SELinux enforces it, in emulated machines; takes its time'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

@@ -103,6 +103,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         if first == wrap::supervisor::WORD {
             return wrap::supervisor::run(words).map(|()| Done::Served(0));
         }
+        if first == instance::access::WORD {
+            return Ok(Done::Text(instance::access::refused(words)));
+        }
+        // The instance's options are in the environment, to be judged and not obeyed.
+        if first == instance::reload::WORD {
+            let name = words.first().map(|name| name.to_string_lossy());
+            return instance::reload::prepare(&name.unwrap_or_default()).map(|()| Done::Served(0));
+        }
         if first == helper::starter::WORD {
             return helper::starter::run(words).map(|()| Done::Served(0));
         }

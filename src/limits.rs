@@ -310,6 +310,9 @@ pub const PROXY_HEADER: usize = 4096;
 /// Time for a whole PROXY header: it is sent at once, so one lost packet's time and some more. The
 /// standard's least is 3 seconds.
 pub const PROXY_HEADER_TIME: Duration = Duration::from_secs(5);
+/// Files of a directory of tokens that `--check-instance` looks at: it is waited for by a start.
+pub const CHECKED_FILES: usize = 10_000;
+
 /// A script's first line, which names its interpreter: the kernel reads no more of it
 /// (`BINPRM_BUF_SIZE`, execve(2)).
 pub const SCRIPT_LINE: u64 = 256;

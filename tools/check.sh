@@ -36,7 +36,9 @@ fi
 if command -v shellcheck >/dev/null; then
     run shellcheck -x run preload/rebind systemd/websockify-generator systemd/websockify-instance \
         .ci/run tools/*.sh tests/systemd/run tests/systemd/rig tests/systemd/scenario \
-        tests/package/run debian/crates-copyright debian/websockify.p* debian/tests/[a-z]*[^l]
+        tests/selinux/run tests/selinux/guest \
+        tests/package/build tests/package/run debian/crates-copyright debian/*.p[ro]* \
+        debian/tests/activation debian/tests/common debian/tests/purge debian/tests/upgrade
 else
     echo 'no shellcheck here: the shell scripts are not checked'
 fi

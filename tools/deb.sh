@@ -12,15 +12,11 @@ folder=$(readlink -f -- "${1:-$root/target/deb}")
 . "$root/tools/packages.sh"
 want dpkg-buildpackage dpkg-dev
 want dh debhelper
+want /usr/share/selinux/devel/Makefile selinux-policy-dev
 install_missing 'build the package'
 
-# The libraries of Cargo.lock, as their authors have published them.
+"$root/tools/vendor-crates.sh"
 vendor=$root/target/vendor
-if ! cmp -s "$root/Cargo.lock" "$vendor/fetched"; then
-    rm -rf "$vendor"
-    (cd "$root" && cargo vendor --quiet --locked --versioned-dirs "$vendor" >/dev/null)
-    cp "$root/Cargo.lock" "$vendor/fetched"
-fi
 
 profiles=${DEB_BUILD_PROFILES:-}
 dpkg-query -S "$(command -v cargo)" >/dev/null 2>&1 || profiles="$profiles pkg.websockify.rustup"

@@ -45,6 +45,7 @@ fi
 want /usr/sbin/haproxy haproxy
 want /usr/sbin/nginx nginx
 want caddy caddy
+want pebble pebble # gives certbot certificates
 want fail2ban-regex fail2ban
 # Debian 12 and 13, booted in containers.
 want mmdebstrap mmdebstrap
@@ -59,6 +60,17 @@ want /usr/sbin/rsyslogd rsyslog
 want /usr/sbin/logrotate logrotate
 want htpasswd apache2-utils
 want shellcheck shellcheck
+# The package, and who reads it first.
+want dpkg-buildpackage dpkg-dev
+want dh debhelper
+want lintian lintian
+# Debian's policy, to put ours beside it and ask what comes of that; it needs no SELinux.
+want /usr/share/selinux/devel/Makefile selinux-policy-dev
+want /etc/selinux/default selinux-policy-default
+want checkmodule checkpolicy
+want selint selint
+want semodule policycoreutils
+want sesearch setools
 want man man-db # renders the manual
 want mandoc mandoc
 # What is typed is completed by them.

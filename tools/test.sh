@@ -47,6 +47,7 @@ stage 'set up' sh -c 'tools/setup-build.sh && tools/setup-test.sh'
 export WEBSOCKIFY_PYTHON PYTHON
 
 stage 'check' tools/check.sh
+stage 'policy for SELinux' tools/selinux.sh
 stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
 stage 'test, without features' cargo test --locked --no-default-features --lib token::
@@ -54,6 +55,8 @@ stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
 stage 'in a booted systemd' tests/systemd/run
+stage 'the package, built twice' tests/package/build
+stage 'the package, in booted systems' tests/package/run
 
 echo
 cat "$stages"

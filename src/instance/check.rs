@@ -56,6 +56,7 @@ pub fn check(name: &str) -> Result<(), Failure> {
     if let Some(program) = instance.program()? {
         program.judge(&instance)?;
     }
+    instance.can_be_read_by_the_service()?;
     let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
     let mut command = Command::new(env::current_exe().map_err(cannot)?);
     command.arg("--check-config").env_clear();
@@ -100,7 +101,7 @@ impl Instance {
         )))
     }
 
-    /// The check runs as root; the service will not.
+    /// What is hidden from the service, or cannot be handed over to it.
     fn can_be_read(&self) -> Result<(), Failure> {
         let path = self.path.display();
         for name in OPENED {

@@ -17,7 +17,7 @@ const INTERPRETERS: usize = 4;
 
 impl Instance {
     /// The helpers' command lines.
-    fn helpers(&self) -> Vec<&str> {
+    pub(super) fn helpers(&self) -> Vec<&str> {
         let value = |name| self.value(name).unwrap_or_default();
         let doors = value("WEBSOCKIFY_AUTH_PLUGIN").split(',');
         let mut pairs: Vec<_> = doors.zip(value("WEBSOCKIFY_AUTH_SOURCE").lines()).collect();

@@ -125,7 +125,8 @@ impl Instance {
             let _ = writeln!(
                 text,
                 "ExecStartPre=+{} --refresh-credentials {}",
-                program.display(),
+                // Beside us; `systemd/websockify-instance` says why it is another file.
+                program.with_file_name("websockify-instance").display(),
                 self.name
             );
         }

@@ -2,6 +2,7 @@
 //! [`check`] before the socket listens and before a reload, [`refresh`] during one, and
 //! [`generator`], by which it says what only units can.
 
+pub mod access;
 pub mod check;
 mod environment_file;
 mod executed;
@@ -9,6 +10,7 @@ pub mod generator;
 mod listening;
 mod program;
 pub mod refresh;
+pub mod reload;
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{self, AtFlags, Dir, Gid, Mode, OFlags, Uid};
@@ -34,36 +34,37 @@ pub fn refresh(name: &str) -> Result<(), Failure> {
     if paths.is_empty() && directories.is_empty() {
         return Ok(());
     }
-    let runtime = Path::new(RUNTIME).join(name);
-    let failed = |what: &dyn std::fmt::Display, error: io::Error| {
-        Failure::start(format!("cannot refresh credentials: {what}: {error}"))
-    };
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = fs::open(&runtime, flags, Mode::empty())
-        .map_err(|error| failed(&runtime.display(), error.into()))?;
-    for certificates in &directories {
+    let runtime = Runtime::of(name)?;
+    for directory in &directories {
         let found =
-            in_directory(Path::new(certificates)).map_err(|error| failed(certificates, error))?;
+            in_directory(Path::new(directory)).map_err(|error| failed(directory, &error))?;
         paths.extend(
             found
                 .iter()
-                .filter_map(|path| path.to_str())
-                .map(str::to_owned),
+                .filter_map(|path| path.to_str().map(str::to_owned)),
         );
     }
     for path in &paths {
-        read(path)
-            .and_then(|content| put(&directory, path, &content))
-            .map_err(|error| failed(path, error))?;
+        let content = read(path).map_err(|error| failed(path, &error))?;
+        runtime.put(path, &content)?;
     }
+    // What was copied from a directory and is not there any more.
     let kept: Vec<String> = paths
         .iter()
         .filter_map(|path| credentials::name(path))
         .collect();
-    for certificates in directories {
-        forget(&directory, certificates, &kept).map_err(|error| failed(&certificates, error))?;
-    }
-    Ok(())
+    let prefixes: Vec<String> = directories
+        .into_iter()
+        .filter_map(credentials::prefix)
+        .collect();
+    runtime.forget(|name| {
+        let copied = prefixes.iter().any(|prefix| name.starts_with(prefix));
+        copied && !kept.iter().any(|it| it == name)
+    })
+}
+
+fn failed(what: &str, error: &io::Error) -> Failure {
+    Failure::start(format!("cannot refresh credentials: {what}: {error}"))
 }
 
 /// What the credential of `path` holds now.
@@ -85,43 +86,72 @@ pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Puts it in place at once, for the directory's owner only. The directory is the service's, which
-/// may have been broken into: nothing in it is followed.
-fn put(directory: &OwnedFd, path: &str, content: &[u8]) -> io::Result<()> {
-    let name = credentials::name(path).ok_or(io::ErrorKind::InvalidInput)?;
-    let new = format!(".{name}");
-    let owner = fs::fstat(directory)?;
-    match fs::unlinkat(directory, &new, AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let mut file = File::from(fs::openat(directory, &new, flags, Mode::RUSR)?);
-    file.write_all(content)?;
-    let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-    fs::fchown(file.as_fd(), Some(uid), Some(gid))?;
-    fs::renameat(directory, &new, directory, &name)?;
-    Ok(())
+/// The directory of a service that runs. It is the service's own, which may have been broken into:
+/// nothing in it is followed.
+pub(super) struct Runtime {
+    directory: OwnedFd,
+    path: PathBuf,
 }
 
-/// Removes what was copied from `certificates` and is not there any more.
-fn forget(directory: &OwnedFd, certificates: &str, kept: &[String]) -> io::Result<()> {
-    let prefix = credentials::prefix(certificates).ok_or(io::ErrorKind::InvalidInput)?;
-    for entry in Dir::read_from(directory)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&prefix) && !kept.contains(&name) {
-            fs::unlinkat(directory, &name, AtFlags::empty())?;
+impl Runtime {
+    /// That of the instance `name`.
+    pub(super) fn of(name: &str) -> Result<Self, Failure> {
+        Self::open(Path::new(RUNTIME).join(name))
+    }
+
+    fn open(path: PathBuf) -> Result<Self, Failure> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match fs::open(&path, flags, Mode::empty()) {
+            Ok(directory) => Ok(Self { directory, path }),
+            Err(error) => Err(failed(&path.to_string_lossy(), &error.into())),
         }
     }
-    Ok(())
+
+    /// Puts the credential of `path` in place at once, for the directory's owner only.
+    pub(super) fn put(&self, path: &str, content: &[u8]) -> Result<(), Failure> {
+        self.try_to_put(path, content)
+            .map_err(|error| failed(path, &error))
+    }
+
+    fn try_to_put(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        let directory = &self.directory;
+        let name = credentials::name(path).ok_or(io::ErrorKind::InvalidInput)?;
+        let new = format!(".{name}");
+        let owner = fs::fstat(directory)?;
+        match fs::unlinkat(directory, &new, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mut file = File::from(fs::openat(directory, &new, flags, Mode::RUSR)?);
+        file.write_all(content)?;
+        let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+        fs::fchown(file.as_fd(), Some(uid), Some(gid))?;
+        fs::renameat(directory, &new, directory, &name)?;
+        Ok(())
+    }
+
+    /// Removes what is not wanted any more.
+    pub(super) fn forget(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        let forgotten = || {
+            for entry in Dir::read_from(&self.directory)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                if unwanted(&name.to_string_lossy()) {
+                    fs::unlinkat(&self.directory, name, AtFlags::empty())?;
+                }
+            }
+            Ok(())
+        };
+        forgotten().map_err(|error| failed(&self.path.to_string_lossy(), &error))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::{fs, put};
-    use rustix::fs::{Mode, OFlags};
+    use super::Runtime;
 
     #[test]
     fn nothing_that_the_service_has_put_there_is_followed() {
@@ -132,11 +162,16 @@ mod tests {
         for name in ["etc+key", ".etc+key"] {
             symlink(&other, runtime.join(name)).unwrap();
         }
-        let directory = fs::open(&runtime, OFlags::DIRECTORY, Mode::empty()).unwrap();
-        put(&directory, "/etc/key", b"the key").unwrap();
+        let opened = Runtime::open(runtime.clone()).unwrap();
+        opened.put("/etc/key", b"the key").unwrap();
         assert_eq!(std::fs::read_to_string(&other).unwrap(), "somebody else's");
         let key = runtime.join("etc+key");
         assert!(std::fs::symlink_metadata(&key).unwrap().is_file());
         assert_eq!(std::fs::read_to_string(&key).unwrap(), "the key");
+        symlink(&other, runtime.join("old")).unwrap();
+        opened.forget(|name| name == "old").unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "somebody else's");
+        assert!(std::fs::symlink_metadata(runtime.join("old")).is_err());
+        assert!(key.exists());
     }
 }

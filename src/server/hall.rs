@@ -1,6 +1,6 @@
 //! Where accepted clients are let in or turned away.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{interval, sleep};
 
@@ -21,6 +21,8 @@ pub(super) struct Hall {
     pub(super) context: Arc<Context>,
     pub(super) pulse: Pulse,
     sandbox: Sandbox,
+    /// Why files are not as somebody wants them.
+    refused: Mutex<Option<String>>,
 }
 
 impl Hall {
@@ -30,6 +32,7 @@ impl Hall {
             context,
             pulse: Pulse::default(),
             sandbox,
+            refused: Mutex::default(),
         })
     }
 
@@ -89,12 +92,22 @@ impl Hall {
         let target = guide.target().map_or("", |_| "target ");
         let program = self.context.program.as_ref();
         let program = program.map_or(String::new(), |program| format!(", {program}"));
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = refused
+            .as_ref()
+            .map_or(String::new(), |why| format!("; not reloaded: {why}"));
         format!(
-            "{} session{plural}, {} served, {target}{guide}{program}, sandbox {}",
+            "{} session{plural}, {} served, {target}{guide}{program}, sandbox {}{refused}",
             counts.sessions,
             counts.served,
             self.sandbox.summary()
         )
+    }
+
+    /// Remembers how a reload went, and returns the status with it.
+    pub(super) fn reloaded(&self, outcome: Result<(), String>) -> String {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = outcome.err();
+        self.status()
     }
 
     /// Keeps the manager's status line current, a little behind; it was `told` one already.

@@ -254,7 +254,10 @@ async fn serve(
     let reload = async {
         // It ends in READY=1 as well, which is not to come before the first; SIGHUP waits meanwhile.
         served.notified().await;
-        reload::keep(hall.context.clone(), hangup, stamp, || hall.status()).await;
+        reload::keep(hall.context.clone(), hangup, stamp, |outcome| {
+            hall.reloaded(outcome)
+        })
+        .await;
     };
     let mut upkeep = pin!(async {
         tokio::select! {

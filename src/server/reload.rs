@@ -10,9 +10,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::limits;
+use crate::log::escape::Escaped;
 use crate::log::{Event, reopen as reopen_log};
 use crate::session::Context;
-use crate::systemd::{credentials, notify};
+use crate::systemd::credentials::{self, REFUSAL};
+use crate::systemd::notify;
 use crate::tls::Tls;
 use crate::tls::client::Client;
 
@@ -26,8 +28,9 @@ pub(super) async fn keep(
     context: Arc<Context>,
     mut hangup: Signal,
     mut known: Stamp,
-    status: impl Fn() -> String,
+    outcome: impl Fn(Result<(), String>) -> String,
 ) {
+    let mut refusal = None;
     let mut look = interval(limits::RELOAD_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changed = None;
@@ -55,15 +58,39 @@ pub(super) async fn keep(
         }
         known = now;
         notify::reloading();
-        let shared = context.clone();
-        let renewed = spawn_blocking(move || renew(&shared)).await;
-        match renewed.unwrap_or_else(|error| Err(error.to_string())) {
+        let refused = if told {
+            refused(&mut refusal).await
+        } else {
+            None
+        };
+        let renewed = match refused {
+            Some(reason) => Err(reason),
+            None => {
+                let shared = context.clone();
+                let renewed = spawn_blocking(move || renew(&shared)).await;
+                renewed.unwrap_or_else(|error| Err(error.to_string()))
+            }
+        };
+        match &renewed {
             Ok(()) => log::info!(event = Event::Reloaded; "reloaded"),
             Err(fault) => log::error!(event = Event::NotReloaded;
                 "not reloaded, everything stays as it was: {fault}"),
         }
-        notify::ready(&status());
+        notify::ready(&outcome(renewed));
     }
+}
+
+/// Why the manager's helper has refused this reload (`instance/reload.rs`), if it has: a reason that is
+/// as it was `before` is an earlier one's.
+async fn refused(before: &mut Option<Stamp>) -> Option<String> {
+    let look = || {
+        let path = credentials::directories().next()?.join(REFUSAL);
+        let reason = fs::read_to_string(&path).ok()?;
+        Some((stamp(std::iter::once(path)), reason))
+    };
+    let (now, reason) = spawn_blocking(look).await.ok()??;
+    let known = before.replace(now);
+    (known != *before).then(|| Escaped(&reason).to_string())
 }
 
 /// All or nothing.

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Where the manager leaves renewed files, which win, and where those from the start are.
 const PLACES: [&str; 2] = ["RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY"];
 
+/// Beside renewed files: why a reload was refused before it came to us.
+pub const REFUSAL: &str = "refused-reload";
+
 /// The directories of this process's credentials.
 pub fn directories() -> impl Iterator<Item = PathBuf> {
     let places = PLACES.iter().filter_map(env::var_os);

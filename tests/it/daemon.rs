@@ -1,7 +1,7 @@
 //! Into the background, as scripts and init files had it.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::backend;
 use crate::bridge::{Bridge, under};
 use crate::machine::apart;
 use crate::process::DEADLINE;
-use crate::wire::Ws;
+use crate::wire::{Frame, Ws};
 
 const LISTEN: &str = "127.0.0.1:{port}";
 
@@ -244,4 +244,27 @@ fn it_is_started_by_a_process_without_a_parent() {
     assert_eq!(starter.wait().code(), Some(0), "{}", starter.stderr());
     // Its word is for its starter.
     assert_eq!(starter.stdout(), "");
+}
+
+/// A daemon that closes what it logs to hands its number to the next client.
+#[test]
+fn its_log_gets_into_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(DEADLINE)).unwrap();
+    let option = format!("--syslog={}", server.local_addr().unwrap());
+    let target = backend::echo().to_string();
+    let (starter, daemon) = daemon(folder.path(), &["-v", &option], &target);
+    let mut client = Ws::open(starter.addr());
+    client.expect_echo("nothing before this, and nothing else");
+    client.send(&Frame::close(1000, ""));
+    let end = client.end();
+    assert!(end.data.is_empty(), "{:?}", end.data);
+    daemon.end();
+    let mut buffer = [0; 4096];
+    let mut said = String::new();
+    while !said.contains(" session client=") {
+        let size = server.recv(&mut buffer).unwrap();
+        said += &String::from_utf8_lossy(&buffer[..size]);
+    }
 }

@@ -35,7 +35,7 @@ fn quiet(command: &mut Command) -> String {
 }
 
 /// Long options that --help begins a line with.
-fn options() -> BTreeSet<String> {
+pub(crate) fn options() -> BTreeSet<String> {
     let help = help();
     let lines = help
         .lines()
@@ -93,6 +93,33 @@ fn every_variable_is_in_the_page_and_called_like_its_option() {
         assert!(
             ["listen", "target"].contains(&&*option) || options.contains(&option),
             "{name} is not called like an option"
+        );
+    }
+}
+
+/// Whatever the sources call so is a variable that has its place, or a field of a record.
+#[test]
+fn no_variable_is_left_out() {
+    let page = read("man/websockify.conf.5");
+    let journal = read("docs/JOURNAL.md");
+    let mut found = BTreeSet::new();
+    for file in sources(&Path::new(ROOT).join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split("WEBSOCKIFY_").skip(1) {
+            let plain = |letter: char| {
+                letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_'
+            };
+            let end = rest.find(|letter| !plain(letter)).unwrap_or(rest.len());
+            found.insert(rest[..end].to_owned());
+        }
+    }
+    found.remove("");
+    assert!(found.contains("WRAP"), "{found:?}");
+    for name in found {
+        let told = page.contains(&format!(".It Ev WEBSOCKIFY_{name} "));
+        assert!(
+            told || journal.contains(&format!("`{name}`")),
+            "nobody tells of {name}"
         );
     }
 }

@@ -50,9 +50,8 @@ fn every_block_is_in_a_test() {
     for name in blocks().keys() {
         assert!(
             tests.contains(&format!("block(\"{name}\")"))
-                || tests
-                    .lines()
-                    .any(|line| line.contains(&format!("block {name}"))),
+                || tests.lines().any(|line| line == format!("follow {name}")
+                    || line.starts_with(&format!("follow {name} "))),
             "no test runs the block {name}"
         );
     }
@@ -230,7 +229,7 @@ fn xvnc() -> String {
 }
 
 const ECHOES: &str = "python3 \"$PEER\" echo 6080";
-const GREETS: &str = "python3 \"$PEER\" hear 6080 | grep '^RFB 003'";
+const GREETS: &str = "python3 \"$PEER\" greeting 6080 'RFB 003.008'";
 
 /// `make` that finds everything built, and installs beneath the reader's folder.
 fn make(reader: &Reader) {

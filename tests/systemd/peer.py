@@ -2,7 +2,6 @@
 
     peer.py target PORT|PATH|@NAME  echoes whatever comes, until it is killed
     peer.py echo PORT|PATH [...]   one message there and back
-    peer.py hear PORT [...]        prints the first message that comes
     peer.py session PORT [...]     echoes each line of standard input through one session
     peer.py deaf PORT              opens a session and never reads or answers
     peer.py certificate PORT       the host name of the certificate that is offered
@@ -146,10 +145,6 @@ def echo(args):
     session.close()
 
 
-def hear(args):
-    print(Session(args).receive().decode(), flush=True)
-
-
 def session(args):
     session = Session(args)
     cipher = session.stream.cipher()[1] if args.tls else "plain"
@@ -222,7 +217,7 @@ def dns(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "hear", "session", "deaf", "certificate", "greeting", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "session", "deaf", "certificate", "greeting", "edge", "dns"])
     parser.add_argument("place")
     parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")

@@ -54,7 +54,7 @@ fn every_row_is_tested() {
         .collect();
     let rows = TABLE
         .lines()
-        .filter(|line| line.starts_with("| ") && line.contains(" | `"));
+        .filter(|line| line.strip_prefix("| ").is_some_and(is_number));
     for (n, row) in (1..).zip(rows) {
         let mut cells = row.split(" | ");
         assert_eq!(
@@ -68,4 +68,36 @@ fn every_row_is_tested() {
             "no test of row {name}"
         );
     }
+}
+
+fn is_number(cells: &str) -> bool {
+    cells.starts_with(|letter: char| letter.is_ascii_digit())
+}
+
+/// The table of options has each of websockify's, and rows that there are.
+#[test]
+fn every_option_is_told_of() {
+    let (_, table) = TABLE
+        .split_once("| Option | Differs by |\n|---|---|\n")
+        .unwrap();
+    let lines = table.lines().take_while(|line| line.starts_with("| "));
+    let mut options = 0;
+    for line in lines {
+        let (names, differences) = line[2..].split_once(" | ").unwrap();
+        for name in names.split('`').filter(|name| name.starts_with("--")) {
+            let known = ["--help", "--daemon"].contains(&name)
+                || crate::manual::options().contains(&name[2..]);
+            assert!(known, "there is no {name}");
+            options += 1;
+        }
+        for row in differences
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|row| !row.starts_with("--"))
+        {
+            assert!(TABLE.contains(&format!("| `{row}` |")), "no row {row}");
+        }
+    }
+    assert_eq!(options, 37);
 }

@@ -1,6 +1,8 @@
 //! Options that end the bridge or accompany a session.
 
-use super::differs;
+use std::net::TcpStream;
+
+use super::{differs, theirs};
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::wire::{Frame, UPGRADE, Wire, Ws};
@@ -22,6 +24,23 @@ fn run_once() {
     wire.rest();
     let mut ws = Ws::open(bridge.addr());
     ws.expect_echo("hello");
+    ws.send(&Frame::close(1000, ""));
+    assert_eq!(ws.close(), "1000");
+    assert_eq!(bridge.wait().code(), Some(0));
+}
+
+/// Whoever else comes during that session gets none.
+#[test]
+fn others_than_the_one() {
+    let target = backend::echo().to_string();
+    let bridge = Bridge::start(&["--run-once", "127.0.0.1:{port}", &target]);
+    let mut ws = Ws::open(bridge.addr());
+    ws.expect_echo("hello");
+    if !theirs() {
+        bridge.wait_for_line(|line| line.contains("--run-once"));
+    }
+    let comes_in = TcpStream::connect(bridge.addr()).is_ok();
+    assert_eq!(comes_in, differs("run-once-others", true, false));
     ws.send(&Frame::close(1000, ""));
     assert_eq!(ws.close(), "1000");
     assert_eq!(bridge.wait().code(), Some(0));

@@ -121,10 +121,14 @@ fn caddy_before_us() {
     let bridge = bridge(&options(block("trusted-proxy")));
     let port = free_port();
     let code = readme(block("caddy"), bridge.port());
-    let code = code.replace("desk.example.org", &format!("http://127.0.0.1:{port}"));
+    let code = code.replace("desk.example.org", &format!("http://:{port}"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("Caddyfile");
-    fs::write(&path, format!("{{\n\tadmin off\n}}\n{code}")).unwrap();
+    fs::write(
+        &path,
+        format!("{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}}\n{code}"),
+    )
+    .unwrap();
     let mut command = Command::new("/usr/bin/caddy");
     command.args(["run", "--config", text(&path)]);
     let folder = folder.path().join("home");

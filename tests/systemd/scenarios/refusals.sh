@@ -26,6 +26,31 @@ configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_CERT=/etc/ssl/test
 refused 5911 'the key does not belong to the certificate'
 configure 5911 'WEBSOCKIFY_UNIX_TARGET=/tmp/desk.sock'
 refused 5911 'that is hidden from the service'
+# The check is root's, and the service is not.
+folder=$(path /etc/websockify/closed)
+mkdir -p "$folder"
+echo 'jane:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC' >"$folder/users"
+chmod 600 "$folder/users"
+chmod 700 "$folder"
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=BasicHTTPAuth' \
+    'WEBSOCKIFY_AUTH_SOURCE=@/etc/websockify/closed/users'
+refused 5911 'chgrp _websockify /etc/websockify/closed && chmod 750 /etc/websockify/closed'
+inside chgrp _websockify /etc/websockify/closed
+chmod 750 "$folder"
+refused 5911 'chgrp _websockify /etc/websockify/closed/users && chmod 640 /etc/websockify/closed/users'
+# A drop-in may give the service what it needs: then the sentence is a warning.
+override websockify@5911.service '[Service]' 'SupplementaryGroups=root'
+succeeds inside systemctl start websockify@5911.socket
+says websockify@5911.socket 'unless its drop-ins let it'
+succeeds inside systemctl stop websockify@5911.socket
+override websockify@5911.service '[Service]'
+inside chgrp _websockify /etc/websockify/closed/users
+chmod 640 "$folder/users"
+succeeds inside websockify --check-instance 5911
+configure 5911 'WEBSOCKIFY_TOKEN_PLUGIN=TokenFile' 'WEBSOCKIFY_TOKEN_SOURCE=/etc/websockify/closed'
+chmod 600 "$folder/users"
+refused 5911 'may not read the file /etc/websockify/closed/users'
+rm -r "$folder"
 configure desk 'WEBSOCKIFY_TARGET=localhost:5900'
 fails 1 inside websockify --check-instance desk
 contains "$(cat "$scratch/fails")" "'desk' is no port: add a line WEBSOCKIFY_LISTEN=" || fail "$(cat "$scratch/fails")"

@@ -17,5 +17,5 @@ inside chgrp _websockify /etc/websockify/tokens/new
 mv "$folder/new" "$folder/tokens"
 eventually peer echo 6021 --path '/?token=second'
 fails 1 peer echo 6021 --path '/?token=first'
-eventually status_is websockify@6021.service '*, sandbox full'
+eventually status_is websockify@6021.service '*, sandbox f*'
 rm -r "$folder"
