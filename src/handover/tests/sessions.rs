@@ -344,8 +344,10 @@ impl Scene<'_> {
     /// Both ends hear all there is, and the relay does all that it can.
     async fn hear(&mut self) {
         self.rounds += 1;
+        assert!(self.target.heard.len() <= self.payload, "said twice");
+        assert!(self.heard.payload.len() <= self.said, "said twice");
         assert!(
-            self.rounds < 10_000,
+            self.rounds < 2_000,
             "{:?} {:?} {:?}",
             self.relay,
             self.summary,
