@@ -37,9 +37,9 @@ impl Relay {
     /// Keeps the session's state from now on.
     ///
     /// # Errors
-    /// The kernel's; and that there are no [`Self::sockets`].
+    /// The kernel's; and that it [cannot be](Self::can_be_kept).
     pub fn keep(&mut self, mut keep: Keep) -> io::Result<()> {
-        if self.sockets().is_none() {
+        if !self.can_be_kept() {
             return Err(io::ErrorKind::Unsupported.into());
         }
         keep.save(self.snapshot())?;
