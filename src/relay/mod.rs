@@ -234,14 +234,21 @@ impl Relay {
         loop {
             tokio::select! {
                 biased;
-                () = &mut leave, if self.keep.is_some() => if self.leave() {
-                    return None;
-                },
+                () = &mut leave, if self.keep.is_some() => {
+                    if self.leave() {
+                        return None;
+                    }
+                    closing = true;
+                    self.end_by(Close::SHUTDOWN);
+                }
                 close = &mut told, if !closing => {
                     closing = true;
                     self.end_by(close);
                 }
-                () = poll_fn(|cx| self.poll(cx)) => return Some(self.summary()),
+                () = poll_fn(|cx| self.poll(cx)) => {
+                    self.end_keep();
+                    return Some(self.summary());
+                }
             }
         }
     }
