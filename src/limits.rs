@@ -144,9 +144,9 @@ pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// is taken before there is something to hold.
 pub const SESSION_STATE: usize = 4 * CHUNK;
 
-/// How long nothing may have moved before the state of a session is written down. A system call
-/// for each byte that moves would cost a fifth of what moving it costs; a session that is killed in
-/// the middle of something cannot be resumed anyway.
+/// How long nothing may have moved before the state of a session is written down. To do that with
+/// each byte that moves would be four more system calls for a small message and its answer; and a
+/// session that is killed in the middle of something cannot be resumed anyway.
 pub const STATE_SETTLED: Duration = Duration::from_millis(2);
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
