@@ -376,6 +376,18 @@ pub struct Options {
     )]
     pub idle_timeout: u32,
 
+    /// When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as
+    /// those inside TLS, and serve meanwhile; then they are closed. All others go on
+    #[arg(
+        help_heading = SESSIONS,
+        long,
+        value_name = "SECONDS",
+        env = "WEBSOCKIFY_DRAIN_TIMEOUT",
+        default_value = "10",
+        value_parser = Seconds
+    )]
+    pub drain_timeout: u32,
+
     /// Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC's playback
     /// reads. It holds all that was typed, passwords too; only its owner may read it
     #[arg(help_heading = SESSIONS, long, value_name = "FILE", env = "WEBSOCKIFY_RECORD")]

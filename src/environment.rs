@@ -14,8 +14,9 @@ pub fn ours() -> impl Iterator<Item = OsString> {
 /// manager and us: a child that took that for its own would speak in our name.
 fn is_ours(name: &OsStr) -> bool {
     let begins: [&[u8]; 4] = [b"WEBSOCKIFY_", b"_WEBSOCKIFY_", b"LISTEN_", b"WATCHDOG_"];
-    let names: [&[u8]; 5] = [
+    let names: [&[u8]; 6] = [
         b"FDSTORE",
+        b"FILE_DESCRIPTOR_STORE_MAX",
         b"JOURNAL_STREAM",
         b"MAINPID",
         b"MANAGERPID",

@@ -136,7 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Done, Failur
         Some(Role::Starter) => {
             // What is wrong with the options is told here, by an exit status of its own.
             log::Options::new(&options)?;
-            Config::new(*options, systemd::inherited::take()?)?;
+            Config::new(*options, systemd::inherited::take()?.listening)?;
             return daemon::start(&arguments).map(|()| Done::Served(0));
         }
     };
@@ -165,6 +165,7 @@ fn serve(options: Options, daemon: Option<Daemon>) -> Result<Done, Failure> {
         return server::check(Config::new(options, Vec::new())?).map(Done::Text);
     }
     // Here, before there are threads.
-    let inherited = systemd::inherited::take()?;
-    server::run(Config::new(options, inherited)?, daemon).map(Done::Served)
+    let passed = systemd::inherited::take()?;
+    let config = Config::new(options, passed.listening)?;
+    server::run(config, passed.left, daemon).map(Done::Served)
 }

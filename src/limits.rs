@@ -90,6 +90,10 @@ pub const LINGER_TIME: Duration = Duration::from_secs(5);
 /// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 
+/// The same before a successor takes our place. Who comes meanwhile waits for it, so it is no longer
+/// than an answer to our close frame may take.
+pub const PART_TIME: Duration = CLOSE_TIME;
+
 /// How long after a wrapped program was ended by a signal our own may come that says the same.
 pub const TOLD_TOO: Duration = Duration::from_millis(100);
 
@@ -140,9 +144,9 @@ pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// is taken before there is something to hold.
 pub const SESSION_STATE: usize = 4 * CHUNK;
 
-/// How long nothing may have moved before the state of a session is written down. A system call
-/// for each byte that moves would cost a fifth of what moving it costs; a session that is killed in
-/// the middle of something cannot be resumed anyway.
+/// How long nothing may have moved before the state of a session is written down. To do that with
+/// each byte that moves would be four more system calls for a small message and its answer; and a
+/// session that is killed in the middle of something cannot be resumed anyway.
 pub const STATE_SETTLED: Duration = Duration::from_millis(2);
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
@@ -410,3 +414,20 @@ pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
 /// How often a session that ends at a time looks at the clock: it may have been set, or the machine
 /// have slept, of which no timer tells.
 pub const CLOCK_LOOK: Duration = Duration::from_secs(60);
+
+/// Sessions that the service manager keeps for our successor. It names each of their descriptors in
+/// one variable of the successor's, and execve(2) takes 128 KiB of that.
+pub const STORED_SESSIONS: usize = 1365;
+
+/// How long a new session waits for the service manager to take its descriptors: it may be reading
+/// its units anew, which takes a second on a large machine. Beyond it the session is not kept.
+pub const STORE_TIME: Duration = Duration::from_secs(2);
+
+/// How long our exit waits for sessions to stand still where a successor can take them up: a few
+/// hundred bytes each are written to memory.
+pub const HAND_OVER_TIME: Duration = Duration::from_secs(2);
+
+/// How long a connection that has just come in has for its request when a successor is about to
+/// take our place: a request follows its connection at once, and a browser's spare connections
+/// never bring any.
+pub const FIRST_REQUEST_TIME: Duration = Duration::from_millis(500);

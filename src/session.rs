@@ -1,5 +1,6 @@
 //! One connection, from accept to its record in the log. Read this first.
 
+mod kept;
 mod told;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep};
 
 use crate::auth::Door;
-use crate::drain::Drain;
+use crate::drain::{Drain, Word};
 use crate::flash;
 use crate::http::{self, Site, Upgraded};
 use crate::limits;
@@ -29,6 +30,7 @@ use crate::server::ledger::Line;
 use crate::server::monitor::Monitor;
 use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
+use crate::systemd::store::{Store, Stored};
 use crate::target::Unreached;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
@@ -36,6 +38,9 @@ use crate::tls::client::Client as TargetTls;
 use crate::token::{Guide, Lost};
 use crate::websocket::close::Close;
 use crate::wrap::Program;
+pub use kept::resume;
+
+use kept::keep;
 use told::told;
 
 /// What every connection shares.
@@ -67,6 +72,8 @@ pub struct Context {
     pub monitor: Monitor,
     /// How they are relayed.
     pub settings: Settings,
+    /// Where they are kept for our successor, if anywhere.
+    pub store: Option<Arc<Store>>,
     /// What copies them into files, if asked for.
     pub recorder: Option<Recorder>,
     /// Given when the server ends.
@@ -119,22 +126,55 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     };
     client.stream.forget_answer_deadline();
     // Boxed for the same reason.
-    let (mut relay, mut line) = Box::pin(join(&context, client, caller.to)).await;
+    let (mut relay, line) = Box::pin(join(&context, client, caller.to)).await;
+    let stored = match &line {
+        Some(line) => Box::pin(keep(&context, &mut relay, line, &seat)).await,
+        None => None,
+    };
+    relate(&context, &mut relay, line, stored).await;
+}
+
+/// Relays to the session's end, of which there is a record, or until the next process goes on with
+/// it.
+async fn relate(
+    context: &Context,
+    relay: &mut Relay,
+    mut line: Option<Line>,
+    stored: Option<Stored>,
+) {
     let (until, ended) = match &mut line {
         Some(line) => (line.entry.route.until, Some(&mut line.ended)),
         None => (None, None),
     };
     let summary = {
-        let told = pin!(told(drain.clone(), until, ended));
-        relay.run(told, pin!(pending())).await
+        // One that can be handed over hears the word for that by `left` alone.
+        let last = if stored.is_some() {
+            Word::End
+        } else {
+            Word::Part
+        };
+        let told = pin!(told(context.drain.clone(), last, until, ended));
+        let mut drain = context.drain.clone();
+        let left = pin!(async {
+            if drain.reaches(Word::HandOver).await == Word::End {
+                pending::<()>().await;
+            }
+        });
+        relay.run(told, left).await
     };
-    if let (Some(Line { entry, .. }), Some(summary)) = (&line, summary) {
-        summary.log(
+    match (summary, &line) {
+        (Some(summary), Some(Line { entry, .. })) => summary.log(
             &entry.client,
             entry.identity.as_deref(),
             &entry.route,
             entry.id,
-        );
+        ),
+        (Some(_), None) => {}
+        (None, _) => {
+            if let Some(stored) = stored {
+                stored.leave();
+            }
+        }
     }
 }
 

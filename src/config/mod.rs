@@ -79,6 +79,8 @@ pub struct Service {
     pub timeout: Option<Duration>,
     /// See [`Options::idle_timeout`].
     pub idle_timeout: Option<Duration>,
+    /// See [`Options::drain_timeout`].
+    pub drain_timeout: Duration,
     /// See [`Options::traffic`].
     pub traffic: bool,
     /// See [`Options::max_connections`].
@@ -212,6 +214,7 @@ impl Config {
                 run_once: options.run_once,
                 timeout: seconds(options.timeout),
                 idle_timeout: seconds(options.idle_timeout),
+                drain_timeout: Duration::from_secs(options.drain_timeout.into()),
                 traffic: options.traffic,
                 max_connections: options.max_connections,
                 per_address: per_address(options.max_connections_per_address),

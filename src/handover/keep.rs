@@ -20,7 +20,7 @@ use rustix::io::{pread, pwrite};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::lost::Lost;
-use super::state::{self, Frame, HEAD, MOVING, Mark, SPOKEN, STILL, State, Unreadable};
+use super::state::{self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, Unreadable};
 use crate::limits;
 use crate::log::Throttle;
 use crate::relay::Snapshot;
@@ -77,8 +77,10 @@ impl Keep {
     pub fn reopen(file: OwnedFd) -> Result<(State, Self), Lost> {
         let bytes = read(&file).map_err(Lost::unknown)?;
         let frame = Frame::parse(&bytes).map_err(Lost::unknown)?;
-        if frame.mark != STILL {
-            return Err(Lost::of(&frame, Unreadable::Moving));
+        match frame.mark {
+            STILL => {}
+            OVER => return Err(Lost::of(&frame, Unreadable::Over)),
+            _ => return Err(Lost::of(&frame, Unreadable::Moving)),
         }
         let state = frame.state().map_err(|why| Lost::of(&frame, why))?;
         let keep = Self {
@@ -115,6 +117,12 @@ impl Keep {
         self.mark = STILL;
         self.size = bytes.len();
         Ok(())
+    }
+
+    /// The session is over. Before its sockets are closed: whoever finds its state has nothing to do.
+    pub(crate) fn end(&self) {
+        // Where that fails it is taken for one that was under way, and its sockets are shut already.
+        let _ = write(&self.file, &OVER);
     }
 
     /// Bytes are about to move, to the client if it is `spoken` to.

@@ -63,10 +63,7 @@ impl Lost {
         };
         // Whether it hears us or not, it is over.
         let _ = timeout(limits::CLOSE_TIME, parting).await;
-        let Some(entry) = &self.entry else {
-            log::warn!("a session of the last process is lost: {}", self.why);
-            return;
-        };
+        let Some(entry) = &self.entry else { return };
         let duration = SystemTime::now().duration_since(entry.since);
         let summary = Summary {
             from_client: entry.tally.by_client(),

@@ -29,6 +29,9 @@ pub(super) const MOVING: Mark = *b"wsmoved\n";
 /// The client may have been sent something since.
 pub(super) const SPOKEN: Mark = *b"wsspoke\n";
 
+/// The session is over: whoever finds it has nothing to do.
+pub(super) const OVER: Mark = *b"wsended\n";
+
 /// What stands before all else.
 pub(super) type Mark = [u8; 8];
 
@@ -57,6 +60,9 @@ pub enum Unreadable {
     /// The process ended in the middle of something.
     #[error("the process ended while its bytes were on their way")]
     Moving,
+    /// The session had ended.
+    #[error("it was over")]
+    Over,
     /// Another program wrote it.
     #[error("its state is of version {0}, and this program knows none above {VERSION}")]
     Version(u32),
@@ -133,7 +139,7 @@ impl<'b> Frame<'b> {
             return Err(Unreadable::Damaged);
         }
         let mark = *head.first_chunk().ok_or(Unreadable::Damaged)?;
-        if ![STILL, MOVING, SPOKEN].contains(&mark) {
+        if ![STILL, MOVING, SPOKEN, OVER].contains(&mark) {
             return Err(Unreadable::Damaged);
         }
         let mut begin = HEAD;

@@ -26,6 +26,8 @@ use hyper::service::service_fn;
 use hyper::upgrade;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::auth::Visitor;
 use crate::drain::Drain;
@@ -79,8 +81,10 @@ pub async fn converse(
     mut drain: Drain,
 ) -> Option<Upgraded> {
     let promised = Mutex::new(None);
+    let asked = Notify::new();
     let peer = reception.caller.peer;
     let service = service_fn(async |request: Request<Incoming>| {
+        asked.notify_one();
         let has_body = !request.body().is_end_stream();
         let mut request = request.map(|_| ());
         let visitor = match reception.visitor(&request) {
@@ -136,9 +140,17 @@ pub async fn converse(
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
+        let let_go = async {
+            drain.told().await;
+            // A connection that has just come in would be closed, and its request be lost, though
+            // the next process could have answered it.
+            if drain.has_successor() {
+                let _ = timeout(limits::FIRST_REQUEST_TIME, asked.notified()).await;
+            }
+        };
         tokio::select! {
             ended = connection.as_mut() => ended,
-            () = drain.told() => {
+            () = let_go => {
                 // The answer under way is finished, then the client is let go.
                 connection.as_mut().graceful_shutdown();
                 connection.await

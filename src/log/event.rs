@@ -28,11 +28,15 @@ pub enum Event {
     Expires,
     /// The bridge ends by itself.
     Ending,
+    /// Sessions of an earlier process go on.
+    Resumed,
+    /// A session of an earlier process cannot go on.
+    Lost,
 }
 
 impl Event {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SandboxRefused,
         Self::Sandbox,
         Self::Ready,
@@ -44,6 +48,8 @@ impl Event {
         Self::NotReloaded,
         Self::Expires,
         Self::Ending,
+        Self::Resumed,
+        Self::Lost,
     ];
 
     /// Its `MESSAGE_ID`, the same for ever.
@@ -61,6 +67,8 @@ impl Event {
             Self::NotReloaded => "8d0f0d328402479f8118febba0d298f0",
             Self::Expires => "0a2be2ab156c49c8a3859344644e9fa5",
             Self::Ending => "9deb35c16ce64c5b838a2738ab61e28b",
+            Self::Resumed => "be0a42563d4e43209d542e430e87f4e7",
+            Self::Lost => "e365f6a8fd54413cbb49e4acba50e0c3",
         }
     }
 }

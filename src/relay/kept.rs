@@ -12,23 +12,36 @@ use crate::handover::keep::Keep;
 use crate::stream::Stream;
 
 impl Relay {
-    /// The client's and the target's socket, if there is nothing between them and the session that
-    /// another process could not have: then it can be kept.
+    /// Whether there is nothing between the session and its sockets that another process could not
+    /// have: then it can be kept.
     #[must_use]
-    pub fn sockets(&self) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
-        match (&self.client, &self.target) {
-            (Stream::Plain(client), Some(Stream::Plain(target))) => {
-                Some((client.as_fd(), target.as_fd()))
-            }
-            _ => None,
-        }
+    pub fn can_be_kept(&self) -> bool {
+        let is_plain = |stream: &Stream| matches!(stream, Stream::Plain(_));
+        is_plain(&self.client) && self.target.as_ref().is_some_and(is_plain)
+    }
+
+    /// What another process needs to go on with a session that is kept: the sockets of the client
+    /// and the target, and the state.
+    #[must_use]
+    pub fn kept(&self) -> Option<[BorrowedFd<'_>; 3]> {
+        let (target, state) = (self.target.as_ref()?, self.keep.as_ref()?);
+        let [client, target] = [&self.client, target].map(|it| it.socket().as_fd());
+        Some([client, target, state.as_fd()])
+    }
+
+    /// Keeps the session's state no longer.
+    pub fn let_go(&mut self) {
+        self.keep = None;
     }
 
     /// Keeps the session's state from now on.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's; and that it [cannot be](Self::can_be_kept).
     pub fn keep(&mut self, mut keep: Keep) -> io::Result<()> {
+        if !self.can_be_kept() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         keep.save(self.snapshot())?;
         self.keep = Some(Box::new(keep));
         Ok(())
@@ -38,6 +51,13 @@ impl Relay {
     pub(super) fn leave(&mut self) -> bool {
         self.save();
         self.keep.is_some()
+    }
+
+    /// There is nothing to go on with any more.
+    pub(super) fn end_keep(&mut self) {
+        if let Some(keep) = self.keep.take() {
+            keep.end();
+        }
     }
 
     /// Writes the state down once nothing has moved for a while.
@@ -55,6 +75,8 @@ impl Relay {
             if let Err(error) = keep.save(snapshot) {
                 let id = keep.entry().id;
                 log::warn!("session {id} cannot be handed over: {error}");
+                // It goes on here, and nowhere else.
+                keep.moves(true);
                 self.keep = None;
             }
         }
@@ -124,6 +146,10 @@ impl AsyncWrite for Kept<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if let Some(keep) = &mut this.keep {
+            keep.moves(this.speaks);
+        }
+        Pin::new(&mut *this.stream).poll_shutdown(cx)
     }
 }

@@ -37,6 +37,7 @@ mod snapshot;
 mod tally;
 mod unsent;
 
+use kept::Kept;
 pub use snapshot::Snapshot;
 pub use tally::Tally;
 use unsent::Unsent;
@@ -233,14 +234,21 @@ impl Relay {
         loop {
             tokio::select! {
                 biased;
-                () = &mut leave, if self.keep.is_some() => if self.leave() {
-                    return None;
-                },
+                () = &mut leave, if self.keep.is_some() => {
+                    if self.leave() {
+                        return None;
+                    }
+                    closing = true;
+                    self.end_by(Close::SHUTDOWN);
+                }
                 close = &mut told, if !closing => {
                     closing = true;
                     self.end_by(close);
                 }
-                () = poll_fn(|cx| self.poll(cx)) => return Some(self.summary()),
+                () = poll_fn(|cx| self.poll(cx)) => {
+                    self.end_keep();
+                    return Some(self.summary());
+                }
             }
         }
     }
@@ -280,8 +288,7 @@ impl Relay {
     /// what the client has not read yet.
     fn part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.client_shut {
-            let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
-            self.client_shut = true;
+            ready!(self.shut_client(cx));
         }
         while let Poll::Ready(true) = self.discard_from_client(cx) {}
         Poll::Ready(())
@@ -302,8 +309,9 @@ impl Relay {
             }
             Up::Finishing { drain } => {
                 if let Some(target) = &mut self.target {
+                    let mut target = Kept::target(target, &mut self.keep);
                     // An error means that the target is gone, and so is what we wanted.
-                    let _ = ready!(Pin::new(target).poll_shutdown(cx));
+                    let _ = ready!(Pin::new(&mut target).poll_shutdown(cx));
                 }
                 self.up = if drain { Up::Draining } else { Up::Done };
                 self.begin_last_look();
@@ -328,8 +336,7 @@ impl Relay {
             Down::Closing { end_of_file } => {
                 ready!(self.flush_to_client(cx));
                 if end_of_file {
-                    let _ = ready!(Pin::new(&mut self.client).poll_shutdown(cx));
-                    self.client_shut = true;
+                    ready!(self.shut_client(cx));
                 }
                 self.client_served();
                 Poll::Ready(())
@@ -344,6 +351,13 @@ impl Relay {
             }
             Down::Done => Poll::Pending,
         }
+    }
+
+    fn shut_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut client = Kept::client(&mut self.client, &mut self.keep);
+        let _ = ready!(Pin::new(&mut client).poll_shutdown(cx));
+        self.client_shut = true;
+        Poll::Ready(())
     }
 
     fn summary(&mut self) -> Summary {

@@ -27,10 +27,26 @@ pub struct Counts {
     pub connections: u32,
     /// WebSocket sessions.
     pub sessions: u32,
+    /// Those of the sessions that go on without this process.
+    pub kept: u32,
     /// Sessions that ever began.
     pub served: u64,
     closed: bool,
     by_address: HashMap<IpAddr, u32>,
+}
+
+impl Counts {
+    /// Sessions that end with this process.
+    #[must_use]
+    pub fn bound(&self) -> u32 {
+        self.sessions - self.kept
+    }
+
+    /// Connections that end with this process.
+    #[must_use]
+    pub fn passing(&self) -> u32 {
+        self.connections - self.kept
+    }
 }
 
 /// Why a client is turned away.
@@ -93,13 +109,40 @@ impl Census {
             census: self.clone(),
             counted: counted.map_or_else(OnceLock::new, OnceLock::from),
             session: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
         })
+    }
+
+    /// Gives the client of a session that an earlier process has begun its seat again, whatever the
+    /// limits are now; `kept` where it goes on without this process, too.
+    #[must_use]
+    pub fn return_to(self: &Arc<Self>, client: Option<IpAddr>, kept: bool) -> Seat {
+        let mut counted = None;
+        self.counts.send_modify(|counts| {
+            counts.connections += 1;
+            counts.sessions += 1;
+            counts.kept += u32::from(kept);
+            counts.served += 1;
+            counted = client.map(network).filter(|it| self.is_counted(it));
+            if let Some(network) = counted {
+                *counts.by_address.entry(network).or_default() += 1;
+            }
+        });
+        Seat {
+            census: self.clone(),
+            counted: counted.map_or_else(OnceLock::new, OnceLock::from),
+            session: AtomicBool::new(true),
+            kept: AtomicBool::new(kept),
+        }
+    }
+
+    fn is_counted(&self, address: &IpAddr) -> bool {
+        self.per_address.loopback || !address.is_loopback()
     }
 
     /// Counts one more connection of an address, and says under what, if addresses like it count.
     fn count(&self, counts: &mut Counts, from: Option<IpAddr>) -> Result<Option<IpAddr>, Full> {
-        let counts_here = |it: &IpAddr| self.per_address.loopback || !it.is_loopback();
-        let Some(network) = from.map(network).filter(counts_here) else {
+        let Some(network) = from.map(network).filter(|it| self.is_counted(it)) else {
             return Ok(None);
         };
         let here = counts.by_address.entry(network).or_default();
@@ -118,6 +161,7 @@ pub struct Seat {
     /// What its client's share is counted under.
     counted: OnceLock<IpAddr>,
     session: AtomicBool,
+    kept: AtomicBool,
 }
 
 impl Seat {
@@ -156,6 +200,12 @@ impl Seat {
         begun
     }
 
+    /// The session goes on without this process from now on.
+    pub fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+        self.census.counts.send_modify(|counts| counts.kept += 1);
+    }
+
     /// A connection is counted once.
     fn count(&self, counts: &mut Counts, client: Option<IpAddr>) -> Result<(), Full> {
         if self.counted.get().is_none() {
@@ -171,9 +221,11 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let session = self.session.load(Ordering::Relaxed);
+        let kept = self.kept.load(Ordering::Relaxed);
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);
+            counts.kept -= u32::from(kept);
             if let Some(network) = self.counted.get() {
                 if let Some(here) = counts.by_address.get_mut(network) {
                     *here -= 1;
@@ -182,7 +234,8 @@ impl Drop for Seat {
                     }
                 }
             }
-            session || counts.connections == 0
+            // While the server parts, every connection counts.
+            session || counts.passing() == 0
         });
     }
 }
@@ -267,6 +320,30 @@ mod tests {
         drop(seats);
         let _seat = enter(&census, "192.0.2.3").unwrap();
         assert_eq!(census.watch().borrow().by_address.len(), 1);
+    }
+
+    #[test]
+    fn sessions_of_an_earlier_process_have_their_seats_whatever_the_limits() {
+        let per_address = PerAddress {
+            limit: 1,
+            loopback: true,
+        };
+        let census = Census::new(2, per_address, false);
+        let client = Some("192.0.2.1".parse().unwrap());
+        let returned = [true, true, false].map(|kept| census.return_to(client, kept));
+        let counts = census.watch();
+        let now = |counts: &super::Counts| (counts.connections, counts.bound(), counts.passing());
+        assert_eq!(now(&counts.borrow()), (3, 1, 1));
+        assert_eq!(enter(&census, "198.51.100.1").unwrap_err(), Full::Server);
+        drop(returned);
+        assert_eq!(now(&counts.borrow()), (0, 0, 0));
+        // A new one is bound to the process until it is kept.
+        let seat = enter(&census, "192.0.2.1").unwrap();
+        assert_eq!(seat.begin_session(client), Ok(()));
+        assert_eq!(now(&counts.borrow()), (1, 1, 1));
+        seat.keep();
+        assert_eq!(now(&counts.borrow()), (1, 0, 0));
+        assert_eq!(enter(&census, "192.0.2.1").unwrap_err(), Full::Address);
     }
 
     #[test]

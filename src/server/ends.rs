@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::census::Counts;
 use crate::wrap::Program;
 
-/// SIGTERM and SIGINT.
+/// SIGTERM and SIGINT, and SIGUSR2 for a restart: what our units have as `RestartKillSignal=`.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    restart: Signal,
 }
 
 impl Signals {
@@ -20,13 +21,16 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            restart: signal(SignalKind::user_defined2())?,
         })
     }
 
-    pub(super) async fn next(&mut self) {
+    /// What the next one says.
+    pub(super) async fn next(&mut self) -> Why {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Why::Told,
+            _ = self.interrupt.recv() => Why::Told,
+            _ = self.restart.recv() => Why::Restart,
         }
     }
 }
@@ -39,6 +43,8 @@ pub(super) enum Why {
     Program(u8),
     /// A signal.
     Told,
+    /// A signal that says that we are to be started anew.
+    Restart,
 }
 
 type Watch = watch::Receiver<Counts>;
@@ -67,6 +73,17 @@ pub(super) async fn idle(time: Option<Duration>, mut counts: Watch) {
             _ = counts.wait_for(|counts| counts.connections > 0) => {}
             () = sleep_until(deadline) => return,
         }
+    }
+}
+
+/// Returns when all sessions that cannot be handed over have ended by themselves, at `last` at the
+/// latest; never where there is no such time.
+pub(super) async fn parted(last: Option<Instant>, mut counts: Watch) {
+    match last {
+        Some(last) => {
+            let _ = timeout_at(last, counts.wait_for(|counts| counts.bound() == 0)).await;
+        }
+        None => std::future::pending().await,
     }
 }
 

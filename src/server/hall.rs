@@ -1,5 +1,6 @@
 //! Where accepted clients are let in or turned away.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{interval, sleep};
@@ -9,9 +10,10 @@ use super::pulse::{Beat, Pulse};
 use super::turned_away::refuse;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
-use crate::log::Throttle;
+use crate::log::{Event, Throttle};
 use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
+use crate::systemd::inherited::Left;
 use crate::systemd::notify;
 use crate::wrap::Program;
 
@@ -21,6 +23,8 @@ pub(super) struct Hall {
     pub(super) context: Arc<Context>,
     pub(super) pulse: Pulse,
     sandbox: Sandbox,
+    /// Whether a restart waits for sessions that cannot be handed over.
+    parting: AtomicBool,
     /// Why files are not as somebody wants them.
     refused: Mutex<Option<String>>,
 }
@@ -32,6 +36,7 @@ impl Hall {
             context,
             pulse: Pulse::default(),
             sandbox,
+            parting: AtomicBool::new(false),
             refused: Mutex::default(),
         })
     }
@@ -88,6 +93,11 @@ impl Hall {
         let counts = self.census.watch();
         let counts = counts.borrow();
         let plural = if counts.sessions == 1 { "" } else { "s" };
+        let bound = match counts.bound() {
+            bound @ 1.. if self.parting.load(Ordering::Relaxed) => format!(" (draining {bound})"),
+            bound @ 1.. if self.hands_over() => format!(" ({bound} of them end with a restart)"),
+            _ => String::new(),
+        };
         let guide = &self.context.guide;
         let target = guide.target().map_or("", |_| "target ");
         let program = self.context.program.as_ref();
@@ -97,11 +107,54 @@ impl Hall {
             .as_ref()
             .map_or(String::new(), |why| format!("; not reloaded: {why}"));
         format!(
-            "{} session{plural}, {} served, {target}{guide}{program}, sandbox {}{refused}",
+            "{} session{plural}{bound}, {} served, {target}{guide}{program}, sandbox {}{refused}",
             counts.sessions,
             counts.served,
             self.sandbox.summary()
         )
+    }
+
+    /// Goes on with what an earlier process has begun.
+    pub(super) fn resume(&self, left: Vec<Left>) {
+        if left.is_empty() {
+            return;
+        }
+        let resume = |left| session::resume(left, &self.census, &self.context);
+        let found: Vec<bool> = left.into_iter().filter_map(resume).collect();
+        let (all, resumed) = (found.len(), found.iter().filter(|it| **it).count());
+        log::info!(event = Event::Resumed, sessions = resumed, lost = all - resumed;
+            "{resumed} of {all} sessions of the process before go on");
+    }
+
+    /// Whether sessions can go on in another process.
+    pub(super) fn hands_over(&self) -> bool {
+        self.context.store.is_some()
+    }
+
+    /// A restart waits for sessions that cannot be handed over, from now on.
+    pub(super) fn part(&self) {
+        self.parting.store(true, Ordering::Relaxed);
+        notify::status(&self.status());
+    }
+
+    /// Connections that are here and end with us.
+    pub(super) fn ending(&self) -> u32 {
+        let counts = self.census.watch();
+        let counts = counts.borrow();
+        if self.context.drain.has_successor() {
+            counts.passing()
+        } else {
+            counts.connections
+        }
+    }
+
+    /// Keeps the manager's patience for as long as a restart waits.
+    pub(super) async fn keep_patient(&self) {
+        let mut second = interval(limits::STATUS_INTERVAL);
+        loop {
+            second.tick().await;
+            notify::extend(limits::STOP_EXTENSION, &self.status());
+        }
     }
 
     /// Remembers how a reload went, and returns the status with it.
@@ -138,7 +191,7 @@ impl Hall {
             tokio::select! {
                 index = beat.next() => self.pulse.beat(index),
                 _ = second.tick(), if stopping => {
-                    let left = self.census.watch().borrow().connections;
+                    let left = self.ending();
                     notify::extend(limits::STOP_EXTENSION, &format!("closing {left} connections"));
                 }
             }

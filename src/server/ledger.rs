@@ -85,10 +85,14 @@ impl Ledger {
         self.write(entry)
     }
 
-    /// Goes on with a session of an earlier process. Its number is not given again.
+    /// Goes on with a session of an earlier process.
     pub fn resume(self: &Arc<Self>, entry: Arc<Entry>) -> Line {
-        self.ids.fetch_max(entry.id, Ordering::Relaxed);
         self.write(entry)
+    }
+
+    /// Gives no number up to this one any more: an earlier process has.
+    pub fn pass_over(&self, number: u64) {
+        self.ids.fetch_max(number, Ordering::Relaxed);
     }
 
     fn write(self: &Arc<Self>, entry: Arc<Entry>) -> Line {

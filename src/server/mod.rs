@@ -4,6 +4,7 @@ pub mod census;
 pub mod control;
 mod ends;
 mod hall;
+mod leaving;
 pub mod ledger;
 pub mod monitor;
 mod pulse;
@@ -18,7 +19,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::auth::Door as AuthDoor;
 use crate::config::{Config, Listen, Service};
@@ -39,14 +40,16 @@ use crate::relay::Settings;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::{self, Sandbox};
 use crate::session::Context;
+use crate::systemd::inherited::Left;
 use crate::systemd::notify;
+use crate::systemd::store::Store;
 use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
 use crate::token::{self, Guide};
 use crate::wrap::{self, Program, Supervised};
 use census::Census;
-use ends::{Signals, Why, after, begun, empty, ended, idle};
+use ends::{Signals, Why, after, begun, empty, ended, idle, parted};
 use hall::Hall;
 use monitor::Monitor;
 use reload::Stamp;
@@ -68,11 +71,12 @@ struct Material {
     stamp: Stamp,
 }
 
-/// Opens everything that the configuration names, then serves until told to end.
+/// Opens everything that the configuration names, then serves until told to end; `left` are the
+/// sessions that an earlier run has begun.
 ///
 /// # Errors
 /// [`Failure::Start`]; after READY=1 nothing is an error any more. Otherwise, the exit status.
-pub fn run(mut config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
+pub fn run(mut config: Config, left: Vec<Left>, daemon: Option<Daemon>) -> Result<u8, Failure> {
     sandbox::hide(config.sandbox);
     let watched = watched(&config);
     let mut plan = Plan::new(&config, &watched);
@@ -102,7 +106,13 @@ pub fn run(mut config: Config, daemon: Option<Daemon>) -> Result<u8, Failure> {
         .event_interval(limits::EVENT_INTERVAL)
         .build()
         .map_err(no_runtime)?;
-    let serving = serve(service, doors, material, (supervised, sandbox), daemon);
+    let serving = serve(
+        service,
+        (doors, left),
+        material,
+        (supervised, sandbox),
+        daemon,
+    );
     let served = runtime.block_on(serving);
     // A name look-up may still hold a thread; nobody waits for its answer.
     runtime.shutdown_background();
@@ -167,7 +177,7 @@ impl Material {
 
 async fn serve(
     service: Service,
-    doors: Vec<Door>,
+    (doors, left): (Vec<Door>, Vec<Left>),
     mut material: Material,
     (supervised, sandbox): (Option<Supervised>, Sandbox),
     daemon: Option<Daemon>,
@@ -176,17 +186,24 @@ async fn serve(
     let mut signals = Signals::new().map_err(cannot("cannot watch for signals"))?;
     let hangup = signal(SignalKind::hangup()).map_err(cannot("cannot watch for signals"))?;
     let (drainer, drain) = drain();
+    // What ends with us cannot be handed over, and with it what is connected to it.
+    let own_target = supervised.is_some() || material.guide.is_none();
+    let store = if own_target { None } else { find_store() };
+    // A session's two sockets, those of the demo's target, its state, and a recording.
+    let more = [
+        material.guide.is_none(),
+        store.is_some(),
+        material.record.is_some(),
+    ];
+    let each = 2 + more.map(u64::from).iter().sum::<u64>();
     let census = Census::new(
-        affordable(
-            service.max_connections,
-            // A session's two sockets, those of the demo's target, and a recording.
-            2 + u64::from(material.guide.is_none()) + u64::from(material.record.is_some()),
-        ),
+        affordable(service.max_connections, each),
         service.per_address,
         service.run_once,
     );
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
+    let patience = service.drain_timeout;
     let control = material.control.take();
     let entered = supervised.map(Supervised::enter).transpose();
     let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
@@ -197,6 +214,7 @@ async fn serve(
         drain.clone(),
         census.clone(),
         program.clone(),
+        store,
     )?;
     let hall = Hall::new(census, Arc::new(context), sandbox);
     let control = match control {
@@ -205,15 +223,15 @@ async fn serve(
         }
         _ => None,
     };
-    let (door, guide) = (&hall.context.door, &hall.context.guide);
     let starting = async {
-        door.start().await?;
-        guide.start().await
+        hall.context.door.start().await?;
+        hall.context.guide.start().await
     };
     tokio::select! {
         started = starting => started?,
-        () = signals.next() => return Ok(0),
+        _ = signals.next() => return Ok(0),
     }
+    hall.resume(left);
     let kept = keeper.map(|keeper| keeper.begin(drain));
     let mut listeners = Vec::new();
     for door in doors {
@@ -267,6 +285,8 @@ async fn serve(
             () = reload => {}
         }
     });
+    // While we wait for sessions that end with us, and serve: until when.
+    let mut parting = None;
     let why = loop {
         let mut doorkeepers = JoinSet::new();
         for (listener, beat) in listeners.iter().zip(hall.pulse.of(listeners.len())) {
@@ -279,14 +299,21 @@ async fn serve(
             () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
             status = ended(program.as_ref()) => Why::Program(status),
             () = hall.linger(false), if only_one => Why::Told,
-            () = signals.next() => Why::Told,
+            told = signals.next() => told,
+            () = parted(parting, counts.clone()) => Why::Restart,
+            () = hall.keep_patient(), if parting.is_some() => Why::Told,
             () = &mut upkeep => Why::Told,
         };
         // First nobody new, then the farewell: who comes now finds the next server, or none.
         doorkeepers.shutdown().await;
-        // Whoever came in the moment of an idle exit is served as if it had not been.
-        if !matches!(why, Why::Option(IDLE)) || counts.borrow().connections == 0 {
-            break why;
+        match why {
+            // Whoever came in the moment of an idle exit is served as if it had not been.
+            Why::Option(IDLE) if counts.borrow().connections > 0 => {}
+            Why::Restart if parting.is_none() && hall.hands_over() => {
+                parting = Some(Instant::now() + patience);
+                hall.part();
+            }
+            why => break why,
         }
     };
     drop(listeners);
@@ -297,7 +324,7 @@ async fn serve(
             log::info!(event = Event::Ending, option; "ending by {option}");
             tokio::select! {
                 _ = counts.wait_for(|counts| counts.sessions == 0) => {}
-                () = signals.next() => {}
+                _ = signals.next() => {}
                 () = &mut upkeep => {}
                 () = hall.linger(false) => {}
             }
@@ -308,36 +335,13 @@ async fn serve(
             let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
             status = if told { 0 } else { ended };
         }
-        Why::Told => {}
-    }
-    notify::stopping("closing sessions");
-    drainer.tell();
-    let kept = tokio::select! {
-        left = timeout(limits::DRAIN_TIME, counts.wait_for(|counts| counts.connections == 0)) => {
-            if left.is_err() {
-                let left = hall.census.watch().borrow().connections;
-                log::warn!("ending with {left} connections left");
-            }
-            kept
+        Why::Restart if hall.hands_over() => {
+            leaving::hand_over(&hall, &drainer, &mut signals).await;
+            return Ok(status);
         }
-        () = signals.next() => {
-            log::warn!("told twice: ending at once");
-            // Its supervisor ends it without us.
-            None
-        }
-        () = hall.linger(true) => None,
-    };
-    if let Some(kept) = kept {
-        tokio::select! {
-            () = kept.stop() => {}
-            () = signals.next() => log::warn!("told again: ending at once"),
-            () = hall.linger(true) => {}
-        }
+        Why::Told | Why::Restart => {}
     }
-    tokio::join!(door.stop(), guide.stop());
-    if let Some(recorder) = &hall.context.recorder {
-        recorder.finish().await;
-    }
+    leaving::end(&hall, &drainer, &mut signals, kept).await;
     Ok(status)
 }
 
@@ -347,6 +351,7 @@ fn context(
     drain: Drain,
     census: Arc<Census>,
     program: Option<Program>,
+    store: Option<Arc<Store>>,
 ) -> Result<Context, Failure> {
     let tls = material.tls.map(Arc::new);
     let monitor = Monitor::new(census, tls.clone());
@@ -381,7 +386,17 @@ fn context(
             traffic: service.traffic,
         },
         recorder: material.record.map(Recorder::start).transpose()?,
+        store,
         drain,
+    })
+}
+
+/// Where sessions are kept for our successor, if anywhere.
+fn find_store() -> Option<Arc<Store>> {
+    let found = Store::find();
+    found.unwrap_or_else(|error| {
+        log::warn!("sessions will end with this process: no way to the service manager: {error}");
+        None
     })
 }
 

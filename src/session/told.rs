@@ -6,14 +6,15 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::drain::Drain;
+use crate::drain::{Drain, Word};
 use crate::limits;
 use crate::websocket::close::Close;
 
-/// Returns when the session is to end, and why: the server ends, its time is up, or the
-/// administrator says so.
+/// Returns when the session is to end, and why: the server ends, by the word `last` for this
+/// session, its time is up, or the administrator says so.
 pub(super) async fn told(
     mut drain: Drain,
+    last: Word,
     until: Option<SystemTime>,
     ended: Option<&mut oneshot::Receiver<Close>>,
 ) -> Close {
@@ -34,7 +35,7 @@ pub(super) async fn told(
         }
     };
     tokio::select! {
-        () = drain.told() => Close::SHUTDOWN,
+        _ = drain.reaches(last) => Close::SHUTDOWN,
         () = expired => Close::EXPIRED,
         Some(close) = ordered => close,
     }
@@ -54,7 +55,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::{next_look, told};
-    use crate::drain::drain;
+    use crate::drain::{Word, drain};
     use crate::websocket::close::Close;
 
     #[tokio::test]
@@ -62,20 +63,26 @@ mod tests {
         let (drainer, drain) = drain();
         let now = SystemTime::now();
         let soon = Some(now + Duration::from_millis(20));
-        assert_eq!(told(drain.clone(), soon, None).await, Close::EXPIRED);
+        assert_eq!(
+            told(drain.clone(), Word::Part, soon, None).await,
+            Close::EXPIRED
+        );
         let past = Some(now - Duration::from_secs(1));
-        assert_eq!(told(drain.clone(), past, None).await, Close::EXPIRED);
+        assert_eq!(
+            told(drain.clone(), Word::Part, past, None).await,
+            Close::EXPIRED
+        );
         let (end, mut ended) = oneshot::channel();
         end.send(Close::ENDED).unwrap();
         let later = Some(now + Duration::from_secs(u32::MAX.into()));
-        let order = told(drain.clone(), later, Some(&mut ended));
+        let order = told(drain.clone(), Word::Part, later, Some(&mut ended));
         assert_eq!(order.await, Close::ENDED);
         // Nobody can give an order any more: that is none.
         let (_, mut ended) = oneshot::channel();
-        let waiting = told(drain.clone(), later, Some(&mut ended));
+        let waiting = told(drain.clone(), Word::Part, later, Some(&mut ended));
         assert!(timeout(Duration::from_millis(20), waiting).await.is_err());
-        drainer.tell();
-        assert_eq!(told(drain, later, None).await, Close::SHUTDOWN);
+        drainer.tell(Word::End);
+        assert_eq!(told(drain, Word::Part, later, None).await, Close::SHUTDOWN);
     }
 
     /// For it may be set, or go on while the machine sleeps and no timer runs.

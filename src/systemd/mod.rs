@@ -3,3 +3,4 @@
 pub mod credentials;
 pub mod inherited;
 pub mod notify;
+pub mod store;

@@ -130,9 +130,9 @@ class Rig {
     return child.how;
   }
 
-  /** A VNC server whose screen shows nothing yet. */
-  async xvnc(width, height) {
-    const port = await this.freePort();
+  /** A VNC server whose screen shows nothing yet, at a free port unless one is given. */
+  async xvnc(width, height, given) {
+    const port = given ?? await this.freePort();
     const child = this.spawn('Xvnc', [
       '-displayfd', '3', '-rfbport', String(port), '-localhost', '-SecurityTypes', 'None',
       '-geometry', `${width}x${height}`, '-depth', '24', '-nolisten', 'tcp',

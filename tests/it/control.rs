@@ -67,7 +67,7 @@ impl Rig {
     }
 }
 
-fn ctl(socket: &Path, words: &[&str], input: &str) -> Output {
+pub(crate) fn ctl(socket: &Path, words: &[&str], input: &str) -> Output {
     let mut child = Command::new(OURS)
         .arg("ctl")
         .args(words)

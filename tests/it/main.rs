@@ -42,6 +42,9 @@ mod proxies; // who is behind a proxy, and who we are for one
 mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
+mod service; // a bridge under a manager that restarts it and keeps what it stores
+mod survival; // sessions that go on in the next process
+
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token

@@ -1,7 +1,8 @@
 //! A child process whose output, notices and end can be waited for.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{IoSliceMut, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 /// How long a test waits for anything: far more than a loaded machine needs.
@@ -26,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) stderr: String,
     /// What the child told its service manager, a line each.
     pub(crate) notices: String,
+    /// What the child has had stored with its service manager and not taken back.
+    pub(crate) stored: Vec<(String, OwnedFd)>,
     /// Its end, once it has come and nobody can write to the two streams any more.
     pub(crate) status: Option<ExitStatus>,
 }
@@ -45,7 +49,17 @@ struct Watched(Mutex<Seen>, Condvar);
 impl Process {
     /// Starts `command` with captured output, and with a service manager's socket at `notify`.
     pub(crate) fn spawn(command: &mut Command, notify: Option<PathBuf>) -> Self {
+        Self::spawn_after(command, notify, Vec::new())
+    }
+
+    /// Like [`Process::spawn`], where the manager has `stored` descriptors of an earlier run.
+    pub(crate) fn spawn_after(
+        command: &mut Command,
+        notify: Option<PathBuf>,
+        stored: Vec<(String, OwnedFd)>,
+    ) -> Self {
         let seen = Arc::new(Watched::default());
+        seen.change(|seen| seen.stored = stored);
         if let Some(path) = &notify {
             let socket = UnixDatagram::bind(path).unwrap();
             command.env("NOTIFY_SOCKET", path);
@@ -117,6 +131,16 @@ impl Process {
             .unwrap_or_else(|| panic!("no {what} in time\n{self}"))
     }
 
+    /// Takes over what it has had stored so far.
+    pub(crate) fn take_stored(&self) -> Vec<(String, OwnedFd)> {
+        std::mem::take(&mut self.seen.0.lock().unwrap().stored)
+    }
+
+    /// Gives it back.
+    pub(crate) fn put_stored(&self, stored: Vec<(String, OwnedFd)>) {
+        self.seen.change(|seen| seen.stored = stored);
+    }
+
     /// All of standard error so far.
     pub(crate) fn stderr(&self) -> String {
         self.seen.0.lock().unwrap().stderr.clone()
@@ -137,11 +161,13 @@ impl fmt::Display for Process {
             stdout,
             stderr,
             notices,
+            stored,
             status,
         } = &*seen;
         write!(
             f,
-            "stdout: {stdout}\nstderr: {stderr}\nnotices: {notices}\nstatus: {status:?}"
+            "stdout: {stdout}\nstderr: {stderr}\nnotices: {notices}\n\
+             stored: {stored:?}\nstatus: {status:?}"
         )
     }
 }
@@ -196,11 +222,35 @@ fn follow(
     })
 }
 
-/// Copies notices until the empty one that `Drop` sends.
+/// Copies notices until the empty one that `Drop` sends, and does what systemd does about its store.
 fn note(socket: &UnixDatagram, seen: &Watched) {
-    let mut buffer = [0; 4096];
-    while let Ok(n @ 1..) = socket.recv(&mut buffer) {
+    loop {
+        let mut buffer = [0; 4096];
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+        let mut bytes = [IoSliceMut::new(&mut buffer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let Ok(RecvMsg { bytes: n @ 1.., .. }) = recvmsg(socket, &mut bytes, &mut ancillary, flags)
+        else {
+            return;
+        };
         let text = String::from_utf8_lossy(&buffer[..n]);
-        seen.change(|seen| seen.notices.extend([text.trim_end(), "\n"]));
+        let has = |wanted| text.lines().any(|line| line == wanted);
+        let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
+        seen.change(|seen| {
+            for message in ancillary.drain() {
+                if let (RecvAncillaryMessage::ScmRights(descriptors), true) =
+                    (message, has("FDSTORE=1"))
+                {
+                    let name = name.unwrap_or("stored");
+                    seen.stored
+                        .extend(descriptors.map(|it| (name.to_owned(), it)));
+                }
+            }
+            if has("FDSTOREREMOVE=1") {
+                seen.stored.retain(|(it, _)| Some(it.as_str()) != name);
+            }
+            seen.notices.extend([text.trim_end(), "\n"]);
+        });
     }
 }

@@ -17,7 +17,7 @@ fn recorded(file: &Path) -> String {
 }
 
 /// Every line is whole, so it is a script.
-fn assert_playable(script: &str) {
+pub(crate) fn assert_playable(script: &str) {
     let lines: Vec<&str> = script.lines().collect();
     let [first, messages @ .., last] = &lines[..] else {
         panic!("{script}");

@@ -3,6 +3,7 @@
     peer.py target PORT|PATH|@NAME  echoes whatever comes, until it is killed
     peer.py echo PORT|PATH [...]   one message there and back
     peer.py session PORT [...]     echoes each line of standard input through one session
+    peer.py many PORT              opens --count sessions, and echoes each line through each of them
     peer.py deaf PORT              opens a session and never reads or answers
     peer.py certificate PORT       the host name of the certificate that is offered
     peer.py greeting PORT TEXT     whether the target begins with TEXT
@@ -147,6 +148,7 @@ def echo(args):
 
 def session(args):
     session = Session(args)
+    session.stream.settimeout(None)
     cipher = session.stream.cipher()[1] if args.tls else "plain"
     print("open", cipher, flush=True)
 
@@ -161,6 +163,15 @@ def session(args):
             sys.stdout.flush()
     except OSError as error:
         print(error, flush=True)
+
+
+def many(args):
+    sessions = [Session(args) for _ in range(args.count)]
+    print("open", flush=True)
+    for line in sys.stdin:
+        for session in sessions:
+            session.echo(line.encode())
+        print(line, end="", flush=True)
 
 
 def deaf(args):
@@ -217,7 +228,7 @@ def dns(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "session", "deaf", "certificate", "greeting", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "session", "many", "deaf", "certificate", "greeting", "edge", "dns"])
     parser.add_argument("place")
     parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")

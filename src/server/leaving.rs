@@ -1,0 +1,84 @@
+//! How the program leaves once nobody new is let in: to its successor, or for good.
+
+use tokio::time::timeout;
+
+use super::ends::Signals;
+use super::hall::Hall;
+use crate::drain::{Drainer, Word};
+use crate::limits;
+use crate::systemd::notify;
+use crate::wrap::Kept;
+
+/// Leaves the sessions that the service manager keeps to our successor, and ends all others before:
+/// those go on meanwhile, so that they pause for a moment only.
+pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) {
+    notify::stopping("handing sessions over");
+    let mut counts = hall.census.watch();
+    drainer.tell(Word::Part);
+    tokio::select! {
+        left = timeout(limits::PART_TIME, counts.wait_for(|counts| counts.passing() == 0)) => {
+            warn_of_left(left.is_err(), hall);
+        }
+        _ = signals.next() => log::warn!("told twice: handing over at once"),
+        () = hall.linger(true) => {}
+    }
+    stop_helpers(hall).await;
+    let sessions = hall.census.watch().borrow().kept;
+    drainer.tell(Word::HandOver);
+    let gone = counts.wait_for(|counts| counts.kept == 0);
+    if timeout(limits::HAND_OVER_TIME, gone).await.is_err() {
+        let left = hall.census.watch().borrow().kept;
+        log::error!("{left} sessions did not stand still: they may not be resumed");
+    }
+    log::info!("leaving {sessions} sessions to the next process");
+    finish_recordings(hall).await;
+}
+
+/// Ends every session, then whatever we have started.
+pub(super) async fn end(
+    hall: &Hall,
+    drainer: &Drainer,
+    signals: &mut Signals,
+    program: Option<Kept>,
+) {
+    notify::stopping("closing sessions");
+    let mut counts = hall.census.watch();
+    drainer.tell(Word::End);
+    let program = tokio::select! {
+        left = timeout(limits::DRAIN_TIME, counts.wait_for(|counts| counts.connections == 0)) => {
+            warn_of_left(left.is_err(), hall);
+            program
+        }
+        _ = signals.next() => {
+            log::warn!("told twice: ending at once");
+            // Its supervisor ends it without us.
+            None
+        }
+        () = hall.linger(true) => None,
+    };
+    if let Some(program) = program {
+        tokio::select! {
+            () = program.stop() => {}
+            _ = signals.next() => log::warn!("told again: ending at once"),
+            () = hall.linger(true) => {}
+        }
+    }
+    stop_helpers(hall).await;
+    finish_recordings(hall).await;
+}
+
+fn warn_of_left(some: bool, hall: &Hall) {
+    if some {
+        log::warn!("ending with {} connections left", hall.ending());
+    }
+}
+
+async fn stop_helpers(hall: &Hall) {
+    tokio::join!(hall.context.door.stop(), hall.context.guide.stop());
+}
+
+async fn finish_recordings(hall: &Hall) {
+    if let Some(recorder) = &hall.context.recorder {
+        recorder.finish().await;
+    }
+}

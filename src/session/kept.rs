@@ -1,0 +1,105 @@
+//! Sessions that go on in the next process: the manager keeps their sockets and their state from
+//! their first moment on, so that it does not matter how this process ends.
+
+use std::sync::Arc;
+
+use super::{Context, relate};
+use crate::handover::keep::Keep;
+use crate::handover::lost::Lost;
+use crate::handover::state::{State, Unreadable};
+use crate::log::Event;
+use crate::relay::Relay;
+use crate::server::census::{Census, Seat};
+use crate::server::ledger::Line;
+use crate::stream::{Socket, Stream};
+use crate::systemd::inherited::Left;
+use crate::systemd::store::{Name, Stored};
+
+/// Has a new session kept. `None` where that cannot be: it ends with this process then.
+pub(super) async fn keep(
+    context: &Context,
+    relay: &mut Relay,
+    line: &Line,
+    seat: &Seat,
+) -> Option<Stored> {
+    let store = context.store.as_ref().filter(|_| relay.can_be_kept())?;
+    // First of all it is true: nobody may find it otherwise.
+    let kept = Keep::new(line.entry.clone()).and_then(|keep| relay.keep(keep));
+    if let Err(error) = kept {
+        log::debug!("session {} is not kept: {error}", line.entry.id);
+        return None;
+    }
+    let Some(stored) = store.keep(line.entry.id, relay.kept()?).await else {
+        relay.let_go();
+        return None;
+    };
+    seat.keep();
+    Some(stored)
+}
+
+/// Goes on with a session that an earlier process has begun; says whether that is possible. `None`
+/// for one that was over.
+pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Option<bool> {
+    let name = left.name;
+    context.monitor.ledger.pass_over(name.number);
+    let stored = context.store.as_ref().map(|store| store.found(name));
+    let Ok((client, found)) = open(left) else {
+        tell_lost(name, None, "a part of it is missing");
+        return Some(false);
+    };
+    let context = context.clone();
+    match found {
+        Ok((state, keep, target)) => {
+            let seat = census.return_to(state.entry.client.ip(), stored.is_some());
+            let line = context.monitor.ledger.resume(state.entry);
+            let streams = (client, target);
+            let (client_name, position) = (line.entry.client, state.relay.recording.clone());
+            let recording = context.recorder.as_ref().map(|recorder| {
+                Box::new(match position {
+                    Some(position) => recorder.resume(position, &client_name),
+                    None => recorder.begin(&client_name),
+                })
+            });
+            let settings = context.settings;
+            let relay = Relay::resume(state.relay, streams, settings, recording, keep);
+            tokio::spawn(async move {
+                let mut relay = relay;
+                relate(&context, &mut relay, Some(line), stored).await;
+                drop(seat);
+            });
+            Some(true)
+        }
+        Err(lost) if matches!(lost.why, Unreadable::Over) => None,
+        Err(lost) => {
+            tell_lost(name, Some(&lost), &lost.why.to_string());
+            tokio::spawn(async move {
+                lost.end(client).await;
+                drop(stored);
+            });
+            Some(false)
+        }
+    }
+}
+
+/// What can be gone on with.
+type Found = (State, Keep, Stream);
+
+/// Opens all parts of a session; the inner error is the client's to hear.
+fn open(left: Left) -> Result<(Stream, Result<Found, Lost>), ()> {
+    let stream = |socket| Socket::try_from(socket).map(Stream::Plain).map_err(drop);
+    let (Some(client), Some(target), Some(state)) = (left.client, left.target, left.state) else {
+        return Err(());
+    };
+    let (client, target) = (stream(client)?, stream(target)?);
+    let found = Keep::reopen(state.into()).map(|(state, keep)| (state, keep, target));
+    Ok((client, found))
+}
+
+fn tell_lost(name: Name, lost: Option<&Lost>, why: &str) {
+    let session = name.number;
+    let entry = lost.and_then(|lost| lost.entry.as_ref());
+    let client = entry.map_or("?".to_owned(), |entry| entry.client.to_string());
+    let target = entry.map_or("?".to_owned(), |entry| entry.route.to_string());
+    log::warn!(event = Event::Lost, client = client, target = target, session, reason = why;
+        "session {session} of client={client} is lost: {why}");
+}

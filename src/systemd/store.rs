@@ -1,0 +1,237 @@
+//! Descriptors that the service manager keeps for us while we are not there: its store, sd_notify(3),
+//! FDSTORE=1. The next run of the service gets them with its listening sockets: [`super::inherited`].
+//!
+//! The manager answers nothing, so we have to know how many it keeps, and never ask for more.
+
+use std::env;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::fstat;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::limits;
+
+/// Descriptors in an entry: the two sockets, and the memory that holds the session's state.
+pub const EACH: usize = 3;
+
+/// Where the manager says how much it keeps; systemd does so from 254 on, our units for those before.
+const SIZES: [&str; 2] = ["FDSTORE", "FILE_DESCRIPTOR_STORE_MAX"];
+
+/// The manager's store, as far as it is ours.
+#[derive(Debug)]
+pub struct Store {
+    socket: UnixDatagram,
+    places: Arc<Semaphore>,
+}
+
+/// What a session's entry is called, all three descriptors of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    /// The session's number.
+    pub number: u64,
+    /// The inode of the client's socket: the manager keeps no order.
+    pub client: u64,
+}
+
+/// An entry in the store; dropping it takes it out.
+#[derive(Debug)]
+pub struct Stored {
+    store: Arc<Store>,
+    name: Name,
+    /// None for one that was found beyond what there is room for.
+    place: Option<OwnedSemaphorePermit>,
+    stays: bool,
+}
+
+impl Name {
+    /// Reads it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, client) = text.strip_prefix("session-")?.split_once('-')?;
+        Some(Self {
+            number: number.parse().ok()?,
+            client: u64::from_str_radix(client, 16).ok()?,
+        })
+    }
+
+    /// Whether this is the socket of the session's client.
+    pub fn is_client(&self, socket: impl AsFd) -> bool {
+        fstat(socket).is_ok_and(|it| it.st_ino == self.client)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session-{}-{:x}", self.number, self.client)
+    }
+}
+
+impl Store {
+    /// The store of the manager that has started us, if it has one with room for a session. Call it
+    /// in the runtime.
+    ///
+    /// # Errors
+    /// The manager's socket cannot be reached.
+    pub fn find() -> io::Result<Option<Arc<Self>>> {
+        let (Some(path), sessions) = (env::var_os("NOTIFY_SOCKET"), sessions()) else {
+            return Ok(None);
+        };
+        if sessions == 0 {
+            return Ok(None);
+        }
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(Path::new(&path))?;
+        let places = Arc::new(Semaphore::new(sessions));
+        Ok(Some(Arc::new(Self { socket, places })))
+    }
+
+    /// Has a session's descriptors kept, its client's socket first. `None` if there is no room, or
+    /// if the manager does not take them in time. Safe to drop: they are in the store then, or not,
+    /// and are taken out again.
+    pub async fn keep(
+        self: &Arc<Self>,
+        number: u64,
+        descriptors: [BorrowedFd<'_>; EACH],
+    ) -> Option<Stored> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        let name = Name {
+            number,
+            client: fstat(descriptors[0]).ok()?.st_ino,
+        };
+        let stored = Stored {
+            place: Some(place),
+            store: self.clone(),
+            name,
+            stays: false,
+        };
+        // Kept even when the other side has left: what it sent last is still in the socket.
+        let text = format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}\n");
+        let sent = timeout(limits::STORE_TIME, self.send(&text, &descriptors)).await;
+        match sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(()) => Some(stored),
+            Err(error) => {
+                log::debug!("the service manager does not take {name}: {error}");
+                None
+            }
+        }
+    }
+
+    /// The entry of a session that an earlier run had kept.
+    #[must_use]
+    pub fn found(self: &Arc<Self>, name: Name) -> Stored {
+        Stored {
+            place: self.places.clone().try_acquire_owned().ok(),
+            store: self.clone(),
+            name,
+            stays: false,
+        }
+    }
+
+    async fn send(&self, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let send = || {
+            let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(EACH))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut room);
+            if !descriptors.is_empty() {
+                ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+            }
+            let text = [IoSlice::new(text.as_bytes())];
+            sendmsg(
+                self.socket.as_fd(),
+                &text,
+                &mut ancillary,
+                SendFlags::NOSIGNAL,
+            )?;
+            Ok(())
+        };
+        self.socket.async_io(Interest::WRITABLE, send).await
+    }
+}
+
+impl Stored {
+    /// Leaves the entry where it is, for the next run.
+    pub fn leave(mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        let runtime = match Handle::try_current() {
+            Ok(runtime) if !self.stays => runtime,
+            _ => return,
+        };
+        let (store, name, place) = (self.store.clone(), self.name, self.place.take());
+        // The place is free once the manager has been told, and hears of the next entry after that.
+        runtime.spawn(async move {
+            let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
+            if let Err(error) = store.send(&text, &[]).await {
+                log::debug!("the service manager does not let go of {name}: {error}");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Sessions that fit in.
+fn sessions() -> usize {
+    let size = SIZES.iter().find_map(|name| env::var(name).ok());
+    let descriptors: usize = size.and_then(|size| size.parse().ok()).unwrap_or(0);
+    (descriptors / EACH).min(limits::STORED_SESSIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EACH, Name};
+    use crate::limits;
+
+    #[test]
+    fn entries_are_known_by_their_names() {
+        let name = Name {
+            number: 17,
+            client: 0x1a2b,
+        };
+        assert_eq!(name.to_string(), "session-17-1a2b");
+        assert_eq!(Name::parse("session-17-1a2b"), Some(name));
+        for text in ["session-", "session-17", "session-1a-2", "web", "unknown"] {
+            assert_eq!(Name::parse(text), None, "{text}");
+        }
+    }
+
+    /// execve(2) takes no string of more than 128 KiB: with a longer list of names the service could
+    /// not start any more.
+    #[test]
+    fn all_names_fit_into_one_variable() {
+        let longest = Name {
+            number: 9_999_999_999,
+            // The kernel counts these in 32 bits.
+            client: u32::MAX.into(),
+        };
+        let stored = limits::STORED_SESSIONS * EACH * (longest.to_string().len() + 1);
+        let listeners = 16 * 256;
+        assert!(stored + listeners < 128 * 1024);
+    }
+
+    #[test]
+    fn the_unit_says_how_much_is_kept_also_before_systemd_254() {
+        let unit = include_str!("../../systemd/websockify@.service");
+        let value = |key: &str| {
+            let found = unit.split_whitespace().find_map(|it| it.strip_prefix(key));
+            found.map(|it| it.split(':').next().unwrap().parse::<usize>().unwrap())
+        };
+        let kept = value("FileDescriptorStoreMax=");
+        assert_eq!(kept.map(|it| it / EACH), Some(limits::STORED_SESSIONS));
+        assert_eq!(value("Environment=FILE_DESCRIPTOR_STORE_MAX="), kept);
+        // With fewer, systemd cannot start the process that is to have them.
+        assert!(value("LimitNOFILE=") > kept.map(|it| it + 256));
+    }
+}
