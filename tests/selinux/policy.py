@@ -96,6 +96,7 @@ for permission, wanted in PORTS.items():
     only("websockifyd_t", "tcp_socket", permission, wanted)
 only("websockifyd_t", "file", "execute_no_trans", {("websockifyd_exec_t", None)})
 only("websockifyd_t", "process", "transition", {("websockifyd_helper_t", None)})
+only("websockifyd_instance_t", "process", "transition", {("websockifyd_helper_t", None)})
 only("websockifyd_t", "capability", "net_bind_service", {("self", None), ("self", "websockifyd_listen_any")})
 for capability in ["dac_override", "dac_read_search", "setuid", "chown", "sys_ptrace", "net_raw"]:
     only("websockifyd_t", "capability", capability, set())
