@@ -83,6 +83,9 @@ pub const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// bytes, and a slow client may have megabytes of them to read first, in the kernel's buffers.
 pub const FAREWELL_TIME: Duration = Duration::from_secs(60);
 
+/// How soon a client is looked at again whose answer to a ping may wait unread: the runtime has it by then.
+pub const LATE_LOOK: Duration = Duration::from_millis(10);
+
 /// What a target may still say after its client said goodbye and it took the last bytes. Long enough for the rest of an
 /// answer, shorter than the time a browser waits for its close frame.
 pub const LINGER_TIME: Duration = Duration::from_secs(5);

@@ -56,9 +56,18 @@ impl Stream {
     /// Whether the peer has ended its side or is gone, also behind bytes that nobody has read yet.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let mut asked = [PollFd::new(self.socket(), PollFlags::RDHUP)];
-        let now = Timespec::default();
-        poll(&mut asked, Some(&now)).is_ok_and(|changed| changed > 0)
+        self.is_now(PollFlags::RDHUP)
+    }
+
+    /// Whether the kernel has something for us to read, also where the runtime has not heard yet.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        self.is_now(PollFlags::IN)
+    }
+
+    fn is_now(&self, state: PollFlags) -> bool {
+        let mut asked = [PollFd::new(self.socket(), state)];
+        poll(&mut asked, Some(&Timespec::default())).is_ok_and(|changed| changed > 0)
     }
 
     /// Whether the end of what was read may not be the peer's: see [`Beneath`].

@@ -1,11 +1,8 @@
 //! How a session ends, whoever says so first, and what happens by the clock meanwhile.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
 use super::unsent::Unsent;
@@ -172,7 +169,7 @@ impl Relay {
                     self.begin_close(Close::TARGET_CLOSED, ClosedBy::Client, true);
                 }
                 (true, _) => return Poll::Ready(()),
-                (false, _) if self.tick(cx).is_ready() => return Poll::Ready(()),
+                (false, _) if self.tick().is_ready() => return Poll::Ready(()),
                 (false, _) => {}
             }
         }
@@ -181,14 +178,14 @@ impl Relay {
 
     /// What the clock asks for while the session lives. Ready when its client has left behind a
     /// target that has taken nothing for long.
-    fn tick(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn tick(&mut self) -> Poll<()> {
         let stalled = self.stalled.map(|since| since.elapsed());
         if stalled.is_some_and(|time| time >= limits::FAREWELL_TIME) && self.client.has_left() {
             self.end = Some((Close::NONE, ClosedBy::Client));
             return Poll::Ready(());
         }
         match (self.settings.heartbeat, stalled) {
-            (Some(interval), _) => self.beat(cx, interval),
+            (Some(interval), _) => self.beat(interval),
             (None, Some(_)) => self.set_timer(limits::FAREWELL_TIME),
             (None, None) => self.timer = None,
         }
@@ -197,15 +194,12 @@ impl Relay {
 
     /// Pings the client, or gives up on one that did not answer the last ping. While the target
     /// keeps us from reading the client, its answer may be waiting unread.
-    fn beat(&mut self, cx: &mut Context<'_>, interval: Duration) {
-        if !self.heard && self.to_target.is_empty() {
-            // It may be waiting all the same, where we come late: what is there is read before
-            // anybody is judged, whatever this task has read already.
-            let mut reading = pin!(unconstrained(poll_fn(|cx| self.poll_up(cx))));
-            let _ = reading.as_mut().poll(cx);
-            if self.end.is_some() {
-                return;
-            }
+    fn beat(&mut self, interval: Duration) {
+        if !self.heard && self.to_target.is_empty() && self.client.has_unread() {
+            // It may be waiting all the same, where we come late, and the runtime may not know yet:
+            // after SIGCONT, epoll_wait(2) comes back with nothing. Read first, judge after.
+            self.set_timer(limits::LATE_LOOK);
+            return;
         }
         if !self.heard && self.to_target.is_empty() {
             self.begin_close(Close::NO_PONG, ClosedBy::Server, true);

@@ -57,6 +57,10 @@ use turned_away::TurnedAway;
 
 const IDLE: &str = "--idle-timeout";
 
+/// How a process ends whose sessions go on in the next: `EX_TEMPFAIL` of sysexits(3head). Our units
+/// take it for a success, and for a reason to start again.
+const HANDED_OVER: u8 = 75;
+
 /// What was read and checked before there were threads.
 struct Material {
     files: Option<Files>,
@@ -336,8 +340,9 @@ async fn serve(
             status = if told { 0 } else { ended };
         }
         Why::Restart if hall.hands_over() => {
-            leaving::hand_over(&hall, &drainer, &mut signals).await;
-            return Ok(status);
+            if leaving::hand_over(&hall, &drainer, &mut signals).await {
+                return Ok(HANDED_OVER);
+            }
         }
         Why::Told | Why::Restart => {}
     }
