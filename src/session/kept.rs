@@ -13,7 +13,7 @@ use crate::server::census::{Census, Seat};
 use crate::server::ledger::Line;
 use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
-use crate::systemd::store::{Name, Stored};
+use crate::systemd::store::{Name, Store, Stored};
 
 /// Has a new session kept. `None` where that cannot be: it ends with this process then.
 pub(super) async fn keep(
@@ -38,11 +38,16 @@ pub(super) async fn keep(
 }
 
 /// Goes on with a session that an earlier process has begun; says whether that is possible. `None`
-/// for one that was over.
-pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Option<bool> {
+/// for one that was over. `store` is where it was found, which may be none of this process's own.
+pub fn resume(
+    left: Left,
+    census: &Arc<Census>,
+    context: &Arc<Context>,
+    store: Option<&Arc<Store>>,
+) -> Option<bool> {
     let name = left.name;
     context.monitor.ledger.pass_over(name.number);
-    let stored = context.store.as_ref().map(|store| store.found(name));
+    let stored = store.map(|store| store.found(name));
     let Ok((client, found)) = open(left) else {
         tell_lost(name, None, "a part of it is missing");
         return Some(false);
@@ -50,7 +55,7 @@ pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Optio
     let context = context.clone();
     match found {
         Ok((state, keep, target)) => {
-            let seat = census.return_to(state.entry.client.ip(), stored.is_some());
+            let seat = census.return_to(state.entry.client.ip(), context.store.is_some());
             let line = context.monitor.ledger.resume(state.entry);
             let streams = (client, target);
             let (client_name, position) = (line.entry.client, state.relay.recording.clone());

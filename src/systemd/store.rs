@@ -83,12 +83,26 @@ impl Store {
     /// # Errors
     /// The manager's socket cannot be reached.
     pub fn find() -> io::Result<Option<Arc<Self>>> {
-        let (Some(path), sessions) = (env::var_os("NOTIFY_SOCKET"), sessions()) else {
+        match sessions() {
+            0 => Ok(None),
+            sessions => Self::with_room(sessions),
+        }
+    }
+
+    /// The same without room for anything, to take out what an earlier run has had kept: the manager
+    /// would have it for ever, and give it to each run. Call it in the runtime.
+    #[must_use]
+    pub fn to_empty() -> Option<Arc<Self>> {
+        Self::with_room(0).unwrap_or_else(|error| {
+            log::warn!("the service manager keeps the sessions of the process before: {error}");
+            None
+        })
+    }
+
+    fn with_room(sessions: usize) -> io::Result<Option<Arc<Self>>> {
+        let Some(path) = env::var_os("NOTIFY_SOCKET") else {
             return Ok(None);
         };
-        if sessions == 0 {
-            return Ok(None);
-        }
         let socket = UnixDatagram::unbound()?;
         socket.connect(Path::new(&path))?;
         let places = Arc::new(Semaphore::new(sessions));

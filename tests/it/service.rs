@@ -74,6 +74,11 @@ impl Service {
         self.start_anew(meanwhile);
     }
 
+    /// Lets the manager keep so many descriptors from the next run on.
+    pub(crate) fn resize_store(&mut self, size: usize) {
+        self.size = size;
+    }
+
     /// Waits until nothing moves in any session.
     pub(crate) fn wait_for_rest(&self) {
         let began = Instant::now();

@@ -291,6 +291,21 @@ fn what_the_store_has_no_room_for_ends_with_a_restart_and_it_is_said() {
     kept.expect_echo("still here");
 }
 
+/// What was stored before is gone on with, and does not stay with the manager.
+#[test]
+fn a_process_that_stores_nothing_takes_out_what_it_finds() {
+    let mut service = to(backend::echo());
+    let mut client = Ws::open(service.addr());
+    client.expect_echo("stored");
+    service.wait_for_stored(1);
+    service.resize_store(0);
+    service.restart(|| {});
+    client.expect_echo("found");
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    service.wait_for_stored(0);
+}
+
 /// Its keys are in the process, so it ends with that; but not before it had its time, in which others
 /// go on to be served.
 #[test]
