@@ -9,7 +9,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::{
@@ -22,7 +22,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::lost::Lost;
 use super::state::{self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, Unreadable};
 use crate::limits;
-use crate::log::Throttle;
 use crate::relay::Snapshot;
 use crate::server::ledger::Entry;
 
@@ -42,6 +41,8 @@ pub struct Keep {
     entry: Arc<Entry>,
     /// What stands in the file.
     mark: Mark,
+    /// Why nothing may move before it is let go.
+    fault: Option<io::Error>,
     /// Whether something has moved since the timer was set.
     moved: bool,
     /// There while the state waits to be written.
@@ -64,6 +65,7 @@ impl Keep {
             file,
             entry,
             mark: MOVING,
+            fault: None,
             moved: false,
             timer: None,
             size: 0,
@@ -87,6 +89,7 @@ impl Keep {
             file,
             entry: state.entry.clone(),
             mark: STILL,
+            fault: None,
             moved: false,
             timer: None,
             size: bytes.len(),
@@ -101,8 +104,12 @@ impl Keep {
     }
 
     /// Writes the state down: from now on it is true.
+    ///
+    /// # Errors
+    /// The kernel's, or that it is too large: it is not true then.
     pub(crate) fn save(&mut self, relay: Snapshot) -> io::Result<()> {
         self.timer = None;
+        self.mark(MOVING)?;
         let entry = self.entry.clone();
         let bytes = State { entry, relay }.encode()?;
         // One that was larger has said so already; a page is not worth the call.
@@ -112,8 +119,9 @@ impl Keep {
             let length = limits::SESSION_STATE as u64 - from;
             fallocate(&self.file, hole, from, length)?;
         }
-        // Where this is cut short, the checksum is wrong.
-        write(&self.file, &bytes)?;
+        // The mark comes last: where this is cut short, nothing says that it is true.
+        write(&self.file, &bytes[size_of::<Mark>()..], size_of::<Mark>())?;
+        write(&self.file, &STILL, 0)?;
         self.mark = STILL;
         self.size = bytes.len();
         Ok(())
@@ -122,27 +130,33 @@ impl Keep {
     /// The session is over. Before its sockets are closed: whoever finds its state has nothing to do.
     pub(crate) fn end(&self) {
         // Where that fails it is taken for one that was under way, and its sockets are shut already.
-        let _ = write(&self.file, &OVER);
+        let _ = write(&self.file, &OVER, 0);
     }
 
-    /// Bytes are about to move, to the client if it is `spoken` to.
-    pub(crate) fn moves(&mut self, spoken: bool) {
+    /// Bytes are about to move, to the client if it is `spoken` to. Says whether they may: not where
+    /// that cannot be written down, for then the next process would go on from what is not true.
+    #[must_use]
+    pub(crate) fn moves(&mut self, spoken: bool) -> bool {
         self.moved = true;
-        let mark = if spoken { SPOKEN } else { MOVING };
-        if self.mark == STILL || spoken && self.mark == MOVING {
-            match write(&self.file, &mark) {
-                Ok(()) => self.mark = mark,
-                // Tried again with the next bytes. The page is there, so it takes a broken disk
-                // beneath the swap to come here.
-                Err(error) => {
-                    static FAILURES: LazyLock<Throttle> = LazyLock::new(Throttle::default);
-                    if let Some(more) = FAILURES.pass() {
-                        let id = self.entry.id;
-                        log::warn!("cannot mark the state of session {id}: {error}{more}");
-                    }
-                }
-            }
+        if let Err(error) = self.mark(if spoken { SPOKEN } else { MOVING }) {
+            // The page is there, so it takes a broken disk beneath the swap to come here.
+            self.fault = Some(error);
         }
+        self.fault.is_none()
+    }
+
+    /// Puts a mark on what was written, unless it has one that says more.
+    fn mark(&mut self, mark: Mark) -> io::Result<()> {
+        if self.mark != SPOKEN && self.mark != mark {
+            write(&self.file, &mark, 0)?;
+            self.mark = mark;
+        }
+        Ok(())
+    }
+
+    /// Why it cannot be kept any more, if there is a reason.
+    pub(crate) fn fault(&mut self) -> Option<io::Error> {
+        self.fault.take()
     }
 
     /// Ready when the state is to be written: nothing has moved for a while.
@@ -171,8 +185,7 @@ impl AsFd for Keep {
     }
 }
 
-fn write(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    let mut at = 0;
+fn write(file: &OwnedFd, mut bytes: &[u8], mut at: usize) -> io::Result<()> {
     while !bytes.is_empty() {
         match pwrite(file, bytes, at as u64)? {
             0 => return Err(ErrorKind::WriteZero.into()),

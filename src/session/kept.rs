@@ -37,6 +37,15 @@ pub(super) async fn keep(
     Some(stored)
 }
 
+/// Ends keeping a session whose state cannot be written any more, before it moves on.
+pub(super) async fn unkeep(context: &Context, stored: Stored, seat: &Seat) {
+    stored.remove().await;
+    // Our exit waits for those that are kept, and for this one, too, where it is under way.
+    if !context.drain.hands_over() {
+        seat.let_go();
+    }
+}
+
 /// Goes on with a session that an earlier process has begun; says whether that is possible. `None`
 /// for one that was over. `store` is where it was found, which may be none of this process's own.
 pub fn resume(
@@ -69,7 +78,7 @@ pub fn resume(
             let relay = Relay::resume(state.relay, streams, settings, recording, keep);
             tokio::spawn(async move {
                 let mut relay = relay;
-                relate(&context, &mut relay, Some(line), stored).await;
+                relate(&context, &mut relay, Some(line), stored, &seat).await;
                 drop(seat);
             });
             Some(true)

@@ -151,6 +151,13 @@ impl Store {
         }
     }
 
+    async fn take_out(&self, name: Name) {
+        let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
+        if let Err(error) = self.send(&text, &[]).await {
+            log::debug!("the service manager does not let go of {name}: {error}");
+        }
+    }
+
     async fn send(&self, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let send = || {
             let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(EACH))];
@@ -172,6 +179,12 @@ impl Store {
 }
 
 impl Stored {
+    /// Takes it out, and returns when the manager has been told, or takes nothing in time.
+    pub async fn remove(mut self) {
+        let _ = timeout(limits::STORE_TIME, self.store.take_out(self.name)).await;
+        self.stays = true;
+    }
+
     /// Leaves the entry where it is, for the next run.
     pub fn leave(mut self) {
         self.stays = true;
@@ -187,10 +200,7 @@ impl Drop for Stored {
         let (store, name, place) = (self.store.clone(), self.name, self.place.take());
         // The place is free once the manager has been told, and hears of the next entry after that.
         runtime.spawn(async move {
-            let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
-            if let Err(error) = store.send(&text, &[]).await {
-                log::debug!("the service manager does not let go of {name}: {error}");
-            }
+            store.take_out(name).await;
             drop(place);
         });
     }

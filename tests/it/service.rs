@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::io::{pread, pwrite};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Process};
@@ -77,6 +77,15 @@ impl Service {
     /// Lets the manager keep so many descriptors from the next run on.
     pub(crate) fn resize_store(&mut self, size: usize) {
         self.size = size;
+    }
+
+    /// From now on it cannot write to a file, nor to memory that is one: EFBIG, setrlimit(2).
+    pub(crate) fn no_more_writes(&self) {
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        prlimit(Some(self.process.pid()), Resource::Fsize, none).unwrap();
     }
 
     /// Waits until nothing moves in any session.
@@ -150,7 +159,8 @@ fn run(
     }
     let mut command = Command::new("sh");
     command
-        .args(["-c", "LISTEN_PID=$$ exec \"$@\"", "sh", OURS])
+        // A signal that is ignored stays so: see `no_more_writes`.
+        .args(["-c", "trap '' XFSZ; LISTEN_PID=$$ exec \"$@\"", "sh", OURS])
         .args(args)
         .env("LISTEN_FDS", passed.len().to_string())
         .env("LISTEN_FDNAMES", names)

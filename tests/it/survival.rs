@@ -291,6 +291,34 @@ fn what_the_store_has_no_room_for_ends_with_a_restart_and_it_is_said() {
     kept.expect_echo("still here");
 }
 
+/// It goes on, ends as others do that cannot be handed over, and nobody finds what is not true.
+#[test]
+fn a_session_whose_state_cannot_be_written_ends_with_its_process() {
+    let target = backend::echo().to_string();
+    let mut service = Service::start(&[&target, "--drain-timeout=0"]);
+    let mut client = Ws::open(service.addr());
+    client.expect_echo("written down");
+    service.wait_for_stored(1);
+    service.wait_for_rest();
+    service.no_more_writes();
+    client.expect_echo("not written down");
+    service.wait_for_stored(0);
+    service.process().wait_for_line(|line| {
+        line == "session 1 cannot be handed over: File too large (os error 27)"
+    });
+    service.process().wait_until("it in the status", |seen| {
+        let status = "STATUS=1 session (1 of them end with a restart)";
+        seen.notices.contains(status).then_some(())
+    });
+    client.expect_echo("and still served");
+    let leaving = std::thread::spawn(move || {
+        assert_eq!(client.close(), "1001 Server shutting down");
+        client.send(&Frame::close(1001, ""));
+    });
+    service.restart(|| {});
+    leaving.join().unwrap();
+}
+
 /// What was stored before is gone on with, and does not stay with the manager.
 #[test]
 fn a_process_that_stores_nothing_takes_out_what_it_finds() {

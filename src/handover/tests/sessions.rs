@@ -15,7 +15,7 @@ use super::peers::{End, SETTINGS, Scattered, Store, masked, rest, session, sessi
 use crate::handover::keep::Keep;
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
-use crate::relay::{Relay, Settings};
+use crate::relay::{Outcome, Relay, Settings};
 use crate::websocket::close::Close;
 use crate::websocket::framing::Framing;
 
@@ -162,8 +162,8 @@ async fn a_client_is_not_blamed_for_the_pause() {
             client.listen(ALL);
         }
         assert_eq!(client.heard, b"\x89\0", "another ping");
-        let over = relay.run(pin!(pending()), pin!(ready(()))).await;
-        assert!(over.is_none());
+        let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+        assert!(matches!(left, Outcome::Left));
         relay = store.resume(settings).unwrap();
     }
 }
@@ -181,7 +181,8 @@ async fn a_time_runs_out_in_the_next_process() {
             () = rest() => {}
         }
     }
-    assert!(relay.run(pin!(pending()), pin!(ready(()))).await.is_none());
+    let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+    assert!(matches!(left, Outcome::Left));
     let (mut state, _) = Keep::reopen(store.state()).unwrap();
     let mut json = serde_json::to_value(&state.relay).unwrap();
     let left = json["timer"]["secs"].as_u64().unwrap();
@@ -191,7 +192,7 @@ async fn a_time_runs_out_in_the_next_process() {
     state.relay.last_words = b"\x88\0".to_vec();
     let mut session = Scattered::new(&state.encode().unwrap());
     let mut relay = session.store.resume(SETTINGS).unwrap();
-    let summary = session.hear_all(&mut relay).await.unwrap();
+    let summary = session.hear_all(&mut relay).await;
     assert_eq!(
         (summary.close.code, summary.closed_by),
         (1000, ClosedBy::Client)
@@ -382,7 +383,7 @@ impl Scene<'_> {
             Step::Leave => self.leave().await,
             Step::Kill => self.kill(),
             Step::Settle => {
-                while self.relay.is_some() && !self.is_still() {
+                while self.store.as_ref().is_some_and(|it| !it.is_still()) {
                     self.turn(sleep(Duration::from_millis(1))).await;
                 }
             }
@@ -401,7 +402,10 @@ impl Scene<'_> {
             over = relay.run(told, leave) => over,
             () = time => return,
         };
-        self.summary = over;
+        let Outcome::Over(summary) = over else {
+            panic!("{over:?}");
+        };
+        self.summary = Some(summary);
         self.relay = None;
         self.store = None;
     }
@@ -411,16 +415,11 @@ impl Scene<'_> {
             return;
         };
         if let Some(mut relay) = self.relay.take() {
-            let over = relay.run(pin!(pending()), pin!(ready(()))).await;
-            assert!(over.is_none());
+            let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+            assert!(matches!(left, Outcome::Left));
             drop(relay);
             self.relay = Some(store.resume(SETTINGS).unwrap());
         }
-    }
-
-    fn is_still(&self) -> bool {
-        let kept = self.store.as_ref().map(|it| Keep::reopen(it.state()));
-        matches!(kept, Some(Ok(_)))
     }
 
     fn kill(&mut self) {
