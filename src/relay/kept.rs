@@ -78,6 +78,15 @@ impl Relay {
         }
     }
 
+    /// What is decided without a byte that moves is a change all the same: it is not to be forgotten
+    /// by the next process.
+    pub(super) fn has_changed(&mut self) {
+        if let Some(keep) = &mut self.keep {
+            // Where that cannot be said, nothing moves before keeping has ended.
+            let _ = keep.moves(false);
+        }
+    }
+
     fn save(&mut self) -> Result<(), Unkept> {
         let snapshot = self.snapshot();
         let Some(keep) = &mut self.keep else {

@@ -168,6 +168,42 @@ async fn a_client_is_not_blamed_for_the_pause() {
     }
 }
 
+/// Also where nothing moves by it, because the client does not read.
+#[tokio::test]
+async fn an_end_is_not_forgotten() {
+    let (mut client, mut target, store, mut relay) = session(Framing::Binary, b"");
+    target.unsaid = vec![b'x'; ALL];
+    while !store.is_still() || target.unsaid.len() == ALL {
+        target.speak();
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+        assert!(turn.await.is_err(), "it lives");
+    }
+    let (told, leave) = (pin!(ready(Close::ENDED)), pin!(pending()));
+    let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+    assert!(turn.await.is_err(), "the client has yet to hear it");
+    while !store.is_still() {
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+        assert!(turn.await.is_err());
+    }
+    // A process that is killed does not say anything.
+    let mut relay = store.resume(SETTINGS).unwrap();
+    client.end();
+    let mut session = Scattered {
+        client,
+        target,
+        store,
+    };
+    let summary = session.hear_all(&mut relay).await;
+    assert_eq!(
+        (summary.close, summary.closed_by),
+        (Close::ENDED, ClosedBy::Server)
+    );
+    let close = Framing::Binary.close(&Close::ENDED);
+    assert!(session.client.heard.ends_with(&close));
+}
+
 /// What is left of a time when a session is handed over is what it has.
 #[tokio::test]
 async fn a_time_runs_out_in_the_next_process() {
