@@ -81,10 +81,13 @@ impl Keep {
         let frame = Frame::parse(&bytes).map_err(Lost::unknown)?;
         match frame.mark {
             STILL => {}
-            OVER => return Err(Lost::of(&frame, Unreadable::Over)),
-            _ => return Err(Lost::of(&frame, Unreadable::Moving)),
+            OVER => return Err(Lost::of(&frame, file, Unreadable::Over)),
+            _ => return Err(Lost::of(&frame, file, Unreadable::Moving)),
         }
-        let state = frame.state().map_err(|why| Lost::of(&frame, why))?;
+        let state = match frame.state() {
+            Ok(state) => state,
+            Err(why) => return Err(Lost::of(&frame, file, why)),
+        };
         let keep = Self {
             file,
             entry: state.entry.clone(),
@@ -185,7 +188,8 @@ impl AsFd for Keep {
     }
 }
 
-fn write(file: &OwnedFd, mut bytes: &[u8], mut at: usize) -> io::Result<()> {
+/// Writes all of it at its place.
+pub(super) fn write(file: &OwnedFd, mut bytes: &[u8], mut at: usize) -> io::Result<()> {
     while !bytes.is_empty() {
         match pwrite(file, bytes, at as u64)? {
             0 => return Err(ErrorKind::WriteZero.into()),

@@ -86,9 +86,12 @@ pub fn resume(
         Err(lost) if matches!(lost.why, Unreadable::Over) => None,
         Err(lost) => {
             tell_lost(name, Some(&lost), &lost.why.to_string());
+            // It ends with us, and our exit waits for that.
+            let client_ip = lost.entry.as_ref().and_then(|entry| entry.client.ip());
+            let seat = census.return_to(client_ip, false);
             tokio::spawn(async move {
                 lost.end(client).await;
-                drop(stored);
+                drop((stored, seat));
             });
             Some(false)
         }

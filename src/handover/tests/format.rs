@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::yield_now;
 
 use super::entry;
-use super::peers::{SETTINGS, Scattered, masked};
+use super::peers::{SETTINGS, Scattered, masked, rest};
 use crate::handover::state::{State, Unreadable, refit};
 use crate::relay::Snapshot;
 
@@ -187,6 +187,33 @@ async fn who_cannot_be_gone_on_with_is_told_where_that_is_safe() {
         }
         assert_eq!(session.client.heard, heard);
     }
+}
+
+/// Not again by the process after the one that ended while it was said.
+#[tokio::test]
+async fn a_farewell_is_said_once() {
+    let mut state = cut();
+    state.relay.to_client = (0..90_000_u32).map(|at| at.to_be_bytes()[3]).collect();
+    let farewell = [&state.relay.to_client[..], &state.relay.last_words].concat();
+    let mut bytes = state.encode().unwrap();
+    bytes[..8].copy_from_slice(b"wsmoved\n");
+    let mut session = Scattered::new(&bytes);
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    tokio::select! {
+        () = lost.end(session.store.streams().0) => panic!("nobody has read it"),
+        () = rest() => {}
+    }
+    session.client.end();
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Moving));
+    lost.end(session.store.streams().0).await;
+    while !session.client.over {
+        session.client.listen(999);
+    }
+    let heard = session.client.heard;
+    assert!(!heard.is_empty() && farewell.starts_with(&heard));
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Over));
 }
 
 proptest! {

@@ -171,7 +171,7 @@ async fn a_client_is_not_blamed_for_the_pause() {
 /// Also where nothing moves by it, because the client does not read.
 #[tokio::test]
 async fn an_end_is_not_forgotten() {
-    let (mut client, mut target, store, mut relay) = session(Framing::Binary, b"");
+    let (client, mut target, store, mut relay) = session(Framing::Binary, b"");
     target.unsaid = vec![b'x'; ALL];
     while !store.is_still() || target.unsaid.len() == ALL {
         target.speak();
