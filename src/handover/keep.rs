@@ -20,7 +20,9 @@ use rustix::io::{pread, pwrite};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::lost::Lost;
-use super::state::{self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, Unreadable};
+use super::state::{
+    self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, TRIED, Unreadable,
+};
 use crate::limits;
 use crate::relay::Snapshot;
 use crate::server::ledger::Entry;
@@ -79,10 +81,20 @@ impl Keep {
     pub fn reopen(file: OwnedFd) -> Result<(State, Self), Lost> {
         let bytes = read(&file).map_err(Lost::unknown)?;
         let frame = Frame::parse(&bytes).map_err(Lost::unknown)?;
-        match frame.mark {
-            STILL => {}
+        let tried = match frame.mark {
+            STILL => 0,
             OVER => return Err(Lost::of(&frame, file, Unreadable::Over)),
-            _ => return Err(Lost::of(&frame, file, Unreadable::Moving)),
+            mark => match TRIED.iter().position(|it| *it == mark) {
+                Some(before) => before + 1,
+                None => return Err(Lost::of(&frame, file, Unreadable::Moving)),
+            },
+        };
+        let Some(&mark) = TRIED.get(tried) else {
+            return Err(Lost::of(&frame, file, Unreadable::Fatal));
+        };
+        // Before it is looked at any closer: that may end us.
+        if let Err(error) = write(&file, &mark, 0) {
+            return Err(Lost::of(&frame, file, error.into()));
         }
         let state = match frame.state() {
             Ok(state) => state,
@@ -91,7 +103,8 @@ impl Keep {
         let keep = Self {
             file,
             entry: state.entry.clone(),
-            mark: STILL,
+            // So it is written anew at once.
+            mark,
             fault: None,
             moved: false,
             timer: None,

@@ -1,10 +1,13 @@
 //! The bytes of a state: read for ever, or refused.
 
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::entry;
 use super::peers::{SETTINGS, Scattered, masked, rest};
@@ -187,6 +190,25 @@ async fn who_cannot_be_gone_on_with_is_told_where_that_is_safe() {
         }
         assert_eq!(session.client.heard, heard);
     }
+}
+
+#[tokio::test]
+async fn a_session_that_ends_processes_is_not_tried_for_ever() {
+    let session = Scattered::new(VERSION_1);
+    for _ in 0..5 {
+        // A process that comes so far has not been ended by it.
+        let mut relay = session.store.resume(SETTINGS).unwrap();
+        while !session.store.is_still() {
+            let (told, leave) = (pin!(pending()), pin!(pending()));
+            let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+            assert!(turn.await.is_err(), "it lives");
+        }
+    }
+    for _ in 0..3 {
+        assert!(session.store.resume(SETTINGS).is_ok());
+    }
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Fatal));
 }
 
 /// Not again by the process after the one that ended while it was said.
