@@ -65,14 +65,20 @@ pub fn resume(
     match found {
         Ok((state, keep, target)) => {
             let seat = census.return_to(state.entry.client.ip(), context.store.is_some());
+            let tally = &state.entry.tally;
+            let unsaid = tally.by_client() == 0 && tally.for_client() == 0;
+            let unsaid = unsaid && state.relay.to_target.is_empty();
             let line = context.monitor.ledger.resume(state.entry);
             let streams = (client, target);
             let (client_name, position) = (line.entry.client, state.relay.recording.clone());
-            let recording = context.recorder.as_ref().map(|recorder| {
-                Box::new(match position {
+            let recording = context.recorder.as_ref().and_then(|recorder| {
+                let recording = match position {
                     Some(position) => recorder.resume(position, &client_name),
-                    None => recorder.begin(&client_name),
-                })
+                    None if unsaid => recorder.begin(&client_name),
+                    // It was not recorded so far, or was given up: none is played from its middle.
+                    None => return None,
+                };
+                Some(Box::new(recording))
             });
             let settings = context.settings;
             let relay = Relay::resume(state.relay, streams, settings, recording, keep);

@@ -79,13 +79,14 @@ impl Service {
         self.size = size;
     }
 
-    /// From now on it cannot write to a file, nor to memory that is one: EFBIG, setrlimit(2).
-    pub(crate) fn no_more_writes(&self) {
-        let none = Rlimit {
-            current: Some(0),
-            maximum: Some(0),
+    /// From now on it cannot write to a file behind this place, nor to memory that is one: EFBIG,
+    /// setrlimit(2).
+    pub(crate) fn limit_files(&self, size: u64) {
+        let size = Rlimit {
+            current: Some(size),
+            maximum: Some(size),
         };
-        prlimit(Some(self.process.pid()), Resource::Fsize, none).unwrap();
+        prlimit(Some(self.process.pid()), Resource::Fsize, size).unwrap();
     }
 
     /// Waits until nothing moves in any session.
@@ -159,7 +160,7 @@ fn run(
     }
     let mut command = Command::new("sh");
     command
-        // A signal that is ignored stays so: see `no_more_writes`.
+        // A signal that is ignored stays so: see `limit_files`.
         .args(["-c", "trap '' XFSZ; LISTEN_PID=$$ exec \"$@\"", "sh", OURS])
         .args(args)
         .env("LISTEN_FDS", passed.len().to_string())

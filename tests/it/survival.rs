@@ -259,6 +259,32 @@ fn a_recording_goes_on_in_its_file() {
 }
 
 #[test]
+fn a_recording_that_was_given_up_stays_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let option = format!("--record={}", folder.path().join("tape").display());
+    let mut service = Service::start(&[&option, &backend::echo().to_string()]);
+    let mut client = Ws::open(service.addr());
+    service.wait_for_stored(1);
+    client.expect_echo("recorded");
+    // More than a state has at rest, and less than what is recorded next.
+    service.limit_files(8192);
+    client.expect_echo(bytes(20_000));
+    let told = |line: &str| line.contains("tape.1 ended early: File too large");
+    service.process().wait_for_line(told);
+    client.expect_echo("lost");
+    service.restart(|| {});
+    client.expect_echo("not recorded");
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    service.process().terminate();
+    service.process().wait();
+    let script = fs::read_to_string(folder.path().join("tape.1")).unwrap();
+    assert_playable(&script);
+    assert!(script.contains("}recorded") && !script.contains("not recorded"));
+    assert!(!folder.path().join("tape.2").exists());
+}
+
+#[test]
 fn a_stop_says_goodbye() {
     let service = to(backend::echo());
     let mut client = Ws::open(service.addr());
@@ -300,7 +326,7 @@ fn a_session_whose_state_cannot_be_written_ends_with_its_process() {
     client.expect_echo("written down");
     service.wait_for_stored(1);
     service.wait_for_rest();
-    service.no_more_writes();
+    service.limit_files(0);
     client.expect_echo("not written down");
     service.wait_for_stored(0);
     service.process().wait_for_line(|line| {
