@@ -156,6 +156,11 @@ pub const STATE_ATTEMPTS: usize = 3;
 /// session that is killed in the middle of something cannot be resumed anyway.
 pub const STATE_SETTLED: Duration = Duration::from_millis(2);
 
+/// [`STATE_SETTLED`] is for each of these in what was written last. A client that does not read leaves
+/// half a megabyte in its session's state, and a few small frames of its own a second are no reason
+/// to copy all of that each time.
+pub const STATE_PIECE: usize = 16 * 1024;
+
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
 /// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;

@@ -180,17 +180,19 @@ impl Keep {
         if self.mark == STILL {
             return Poll::Pending;
         }
+        let pieces = u32::try_from(1 + self.size / limits::STATE_PIECE).unwrap_or(1);
+        let settled = limits::STATE_SETTLED * pieces;
         loop {
             let timer = self.timer.get_or_insert_with(|| {
                 self.moved = false;
-                Box::pin(sleep(limits::STATE_SETTLED))
+                Box::pin(sleep(settled))
             });
             ready!(timer.as_mut().poll(cx));
             if !self.moved {
                 return Poll::Ready(());
             }
             self.moved = false;
-            timer.as_mut().reset(Instant::now() + limits::STATE_SETTLED);
+            timer.as_mut().reset(Instant::now() + settled);
         }
     }
 }
