@@ -151,6 +151,9 @@ fn every_kind_of_client_and_target_goes_on() {
         let (front, back) = framed.split_at(6);
         base64.send(&Frame::text(front).unfinished());
         hixie.send([&[0], front.as_bytes()].concat());
+        // What is whole of them comes back: they have been read.
+        let mut text = base64_frame(&mut base64);
+        let mut old_text = hixie_frame(&mut hixie);
         binary.expect_echo("before");
         if kill {
             service.kill_still(|| {});
@@ -159,27 +162,33 @@ fn every_kind_of_client_and_target_goes_on() {
         }
         binary.expect_echo("after");
         base64.send(&Frame::continuation(back));
-        let mut text = Vec::new();
         while text.len() < "in the middle of four letters".len() {
-            text.extend(
-                BASE64_STANDARD
-                    .decode(base64.recv().unwrap().payload)
-                    .unwrap(),
-            );
+            text.extend(base64_frame(&mut base64));
         }
         assert_eq!(text, b"in the middle of four letters");
         hixie.send([back.as_bytes(), &[0xff]].concat());
-        let mut text = Vec::new();
-        while text.len() < "in the middle of four letters".len() {
-            assert_eq!(hixie.take(1).unwrap(), [0]);
-            let mut frame = Vec::new();
-            while frame.last() != Some(&0xff) {
-                frame.extend(hixie.take(1).unwrap());
-            }
-            text.extend(BASE64_STANDARD.decode(&frame[..frame.len() - 1]).unwrap());
+        while old_text.len() < "in the middle of four letters".len() {
+            old_text.extend(hixie_frame(&mut hixie));
         }
-        assert_eq!(text, b"in the middle of four letters");
+        assert_eq!(old_text, b"in the middle of four letters");
     }
+}
+
+/// What is in the next message of base64.
+fn base64_frame(client: &mut Ws) -> Vec<u8> {
+    BASE64_STANDARD
+        .decode(client.recv().unwrap().payload)
+        .unwrap()
+}
+
+/// What is in the next frame of Hixie's protocols.
+fn hixie_frame(client: &mut Wire) -> Vec<u8> {
+    assert_eq!(client.take(1).unwrap(), [0]);
+    let mut frame = Vec::new();
+    while frame.last() != Some(&0xff) {
+        frame.extend(client.take(1).unwrap());
+    }
+    BASE64_STANDARD.decode(&frame[..frame.len() - 1]).unwrap()
 }
 
 /// Its number, its start and its bytes are what they were; limits count it.
