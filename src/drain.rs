@@ -49,6 +49,12 @@ impl Drain {
         told.map_or(Word::End, |told| *told)
     }
 
+    /// Whether it is time for those that are handed over.
+    #[must_use]
+    pub fn hands_over(&self) -> bool {
+        *self.0.borrow() == Word::HandOver
+    }
+
     /// Whether somebody comes after us.
     #[must_use]
     pub fn has_successor(&self) -> bool {

@@ -147,10 +147,19 @@ pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// is taken before there is something to hold.
 pub const SESSION_STATE: usize = 4 * CHUNK;
 
+/// Processes that may end in the moment that they take a session over, before the next one closes it:
+/// what ends them may be the session. More than one, for it may also be another that came with it.
+pub const STATE_ATTEMPTS: usize = 3;
+
 /// How long nothing may have moved before the state of a session is written down. To do that with
 /// each byte that moves would be four more system calls for a small message and its answer; and a
 /// session that is killed in the middle of something cannot be resumed anyway.
 pub const STATE_SETTLED: Duration = Duration::from_millis(2);
+
+/// [`STATE_SETTLED`] is for each of these in what was written last. A client that does not read leaves
+/// half a megabyte in its session's state, and a few small frames of its own a second are no reason
+/// to copy all of that each time.
+pub const STATE_PIECE: usize = 16 * 1024;
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
 /// kept back beside them.

@@ -23,7 +23,7 @@ use crate::proxies::Proxies;
 use crate::proxy_protocol::{self, ProxyVersion};
 use crate::reception::{Reception, Welcome};
 use crate::record::Recorder;
-use crate::relay::{Client, Refused, Relay, Settings};
+use crate::relay::{Client, Outcome, Refused, Relay, Settings};
 use crate::route::Route;
 use crate::server::census::Seat;
 use crate::server::ledger::Line;
@@ -40,7 +40,7 @@ use crate::websocket::close::Close;
 use crate::wrap::Program;
 pub use kept::resume;
 
-use kept::keep;
+use kept::{keep, unkeep};
 use told::told;
 
 /// What every connection shares.
@@ -131,7 +131,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
         Some(line) => Box::pin(keep(&context, &mut relay, line, &seat)).await,
         None => None,
     };
-    relate(&context, &mut relay, line, stored).await;
+    relate(&context, &mut relay, line, stored, &seat).await;
 }
 
 /// Relays to the session's end, of which there is a record, or until the next process goes on with
@@ -140,41 +140,44 @@ async fn relate(
     context: &Context,
     relay: &mut Relay,
     mut line: Option<Line>,
-    stored: Option<Stored>,
+    mut stored: Option<Stored>,
+    seat: &Seat,
 ) {
-    let (until, ended) = match &mut line {
-        Some(line) => (line.entry.route.until, Some(&mut line.ended)),
-        None => (None, None),
-    };
-    let summary = {
+    let summary = loop {
+        let (until, ended) = match &mut line {
+            Some(line) => (line.entry.route.until, Some(&mut line.ended)),
+            None => (None, None),
+        };
         // One that can be handed over hears the word for that by `left` alone.
         let last = if stored.is_some() {
             Word::End
         } else {
             Word::Part
         };
-        let told = pin!(told(context.drain.clone(), last, until, ended));
-        let mut drain = context.drain.clone();
-        let left = pin!(async {
-            if drain.reaches(Word::HandOver).await == Word::End {
-                pending::<()>().await;
-            }
-        });
-        relay.run(told, left).await
+        let outcome = {
+            let told = pin!(told(context.drain.clone(), last, until, ended));
+            let mut drain = context.drain.clone();
+            let left = pin!(async {
+                if drain.reaches(Word::HandOver).await == Word::End {
+                    pending::<()>().await;
+                }
+            });
+            relay.run(told, left).await
+        };
+        match (outcome, stored.take()) {
+            (Outcome::Over(summary), _) => break summary,
+            (Outcome::Left, stored) => return stored.map_or((), Stored::leave),
+            (Outcome::Unkept, Some(stored)) => Box::pin(unkeep(context, stored, seat)).await,
+            (Outcome::Unkept, None) => {}
+        }
     };
-    match (summary, &line) {
-        (Some(summary), Some(Line { entry, .. })) => summary.log(
+    if let Some(Line { entry, .. }) = &line {
+        summary.log(
             &entry.client,
             entry.identity.as_deref(),
             &entry.route,
             entry.id,
-        ),
-        (Some(_), None) => {}
-        (None, _) => {
-            if let Some(stored) = stored {
-                stored.leave();
-            }
-        }
+        );
     }
 }
 

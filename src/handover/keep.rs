@@ -9,7 +9,7 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::fs::{
@@ -20,9 +20,10 @@ use rustix::io::{pread, pwrite};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::lost::Lost;
-use super::state::{self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, Unreadable};
+use super::state::{
+    self, Frame, HEAD, MOVING, Mark, OVER, SPOKEN, STILL, State, TRIED, Unreadable,
+};
 use crate::limits;
-use crate::log::Throttle;
 use crate::relay::Snapshot;
 use crate::server::ledger::Entry;
 
@@ -42,6 +43,8 @@ pub struct Keep {
     entry: Arc<Entry>,
     /// What stands in the file.
     mark: Mark,
+    /// Why nothing may move before it is let go.
+    fault: Option<io::Error>,
     /// Whether something has moved since the timer was set.
     moved: bool,
     /// There while the state waits to be written.
@@ -64,6 +67,7 @@ impl Keep {
             file,
             entry,
             mark: MOVING,
+            fault: None,
             moved: false,
             timer: None,
             size: 0,
@@ -77,16 +81,31 @@ impl Keep {
     pub fn reopen(file: OwnedFd) -> Result<(State, Self), Lost> {
         let bytes = read(&file).map_err(Lost::unknown)?;
         let frame = Frame::parse(&bytes).map_err(Lost::unknown)?;
-        match frame.mark {
-            STILL => {}
-            OVER => return Err(Lost::of(&frame, Unreadable::Over)),
-            _ => return Err(Lost::of(&frame, Unreadable::Moving)),
+        let tried = match frame.mark {
+            STILL => 0,
+            OVER => return Err(Lost::of(&frame, file, Unreadable::Over)),
+            mark => match TRIED.iter().position(|it| *it == mark) {
+                Some(before) => before + 1,
+                None => return Err(Lost::of(&frame, file, Unreadable::Moving)),
+            },
+        };
+        let Some(&mark) = TRIED.get(tried) else {
+            return Err(Lost::of(&frame, file, Unreadable::Fatal));
+        };
+        // Before it is looked at any closer: that may end us.
+        if let Err(error) = write(&file, &mark, 0) {
+            return Err(Lost::of(&frame, file, error.into()));
         }
-        let state = frame.state().map_err(|why| Lost::of(&frame, why))?;
+        let state = match frame.state() {
+            Ok(state) => state,
+            Err(why) => return Err(Lost::of(&frame, file, why)),
+        };
         let keep = Self {
             file,
             entry: state.entry.clone(),
-            mark: STILL,
+            // So it is written anew at once.
+            mark,
+            fault: None,
             moved: false,
             timer: None,
             size: bytes.len(),
@@ -101,8 +120,12 @@ impl Keep {
     }
 
     /// Writes the state down: from now on it is true.
+    ///
+    /// # Errors
+    /// The kernel's, or that it is too large: it is not true then.
     pub(crate) fn save(&mut self, relay: Snapshot) -> io::Result<()> {
         self.timer = None;
+        self.mark(MOVING)?;
         let entry = self.entry.clone();
         let bytes = State { entry, relay }.encode()?;
         // One that was larger has said so already; a page is not worth the call.
@@ -112,8 +135,9 @@ impl Keep {
             let length = limits::SESSION_STATE as u64 - from;
             fallocate(&self.file, hole, from, length)?;
         }
-        // Where this is cut short, the checksum is wrong.
-        write(&self.file, &bytes)?;
+        // The mark comes last: where this is cut short, nothing says that it is true.
+        write(&self.file, &bytes[size_of::<Mark>()..], size_of::<Mark>())?;
+        write(&self.file, &STILL, 0)?;
         self.mark = STILL;
         self.size = bytes.len();
         Ok(())
@@ -122,27 +146,33 @@ impl Keep {
     /// The session is over. Before its sockets are closed: whoever finds its state has nothing to do.
     pub(crate) fn end(&self) {
         // Where that fails it is taken for one that was under way, and its sockets are shut already.
-        let _ = write(&self.file, &OVER);
+        let _ = write(&self.file, &OVER, 0);
     }
 
-    /// Bytes are about to move, to the client if it is `spoken` to.
-    pub(crate) fn moves(&mut self, spoken: bool) {
+    /// Bytes are about to move, to the client if it is `spoken` to. Says whether they may: not where
+    /// that cannot be written down, for then the next process would go on from what is not true.
+    #[must_use]
+    pub(crate) fn moves(&mut self, spoken: bool) -> bool {
         self.moved = true;
-        let mark = if spoken { SPOKEN } else { MOVING };
-        if self.mark == STILL || spoken && self.mark == MOVING {
-            match write(&self.file, &mark) {
-                Ok(()) => self.mark = mark,
-                // Tried again with the next bytes. The page is there, so it takes a broken disk
-                // beneath the swap to come here.
-                Err(error) => {
-                    static FAILURES: LazyLock<Throttle> = LazyLock::new(Throttle::default);
-                    if let Some(more) = FAILURES.pass() {
-                        let id = self.entry.id;
-                        log::warn!("cannot mark the state of session {id}: {error}{more}");
-                    }
-                }
-            }
+        if let Err(error) = self.mark(if spoken { SPOKEN } else { MOVING }) {
+            // The page is there, so it takes a broken disk beneath the swap to come here.
+            self.fault = Some(error);
         }
+        self.fault.is_none()
+    }
+
+    /// Puts a mark on what was written, unless it has one that says more.
+    fn mark(&mut self, mark: Mark) -> io::Result<()> {
+        if self.mark != SPOKEN && self.mark != mark {
+            write(&self.file, &mark, 0)?;
+            self.mark = mark;
+        }
+        Ok(())
+    }
+
+    /// Why it cannot be kept any more, if there is a reason.
+    pub(crate) fn fault(&mut self) -> Option<io::Error> {
+        self.fault.take()
     }
 
     /// Ready when the state is to be written: nothing has moved for a while.
@@ -150,17 +180,19 @@ impl Keep {
         if self.mark == STILL {
             return Poll::Pending;
         }
+        let pieces = u32::try_from(1 + self.size / limits::STATE_PIECE).unwrap_or(1);
+        let settled = limits::STATE_SETTLED * pieces;
         loop {
             let timer = self.timer.get_or_insert_with(|| {
                 self.moved = false;
-                Box::pin(sleep(limits::STATE_SETTLED))
+                Box::pin(sleep(settled))
             });
             ready!(timer.as_mut().poll(cx));
             if !self.moved {
                 return Poll::Ready(());
             }
             self.moved = false;
-            timer.as_mut().reset(Instant::now() + limits::STATE_SETTLED);
+            timer.as_mut().reset(Instant::now() + settled);
         }
     }
 }
@@ -171,8 +203,8 @@ impl AsFd for Keep {
     }
 }
 
-fn write(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    let mut at = 0;
+/// Writes all of it at its place.
+pub(super) fn write(file: &OwnedFd, mut bytes: &[u8], mut at: usize) -> io::Result<()> {
     while !bytes.is_empty() {
         match pwrite(file, bytes, at as u64)? {
             0 => return Err(ErrorKind::WriteZero.into()),

@@ -1,11 +1,13 @@
 //! The end of a session that the last process left behind and nobody can go on with.
 
+use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::state::{Frame, SPOKEN, Unreadable};
+use super::keep::write;
+use super::state::{Frame, Mark, OVER, SPOKEN, Unreadable};
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
 use crate::server::ledger::Entry;
@@ -23,6 +25,8 @@ pub struct Lost {
     /// What the client can be told: nothing where it may be in the middle of a frame, which our
     /// words would become a part of.
     farewell: Vec<u8>,
+    /// Its state, where that is one.
+    file: Option<OwnedFd>,
 }
 
 impl Lost {
@@ -32,11 +36,12 @@ impl Lost {
             why,
             entry: None,
             farewell: Vec::new(),
+            file: None,
         }
     }
 
     /// Its state is whole and not true any more, or says what this program does not know.
-    pub(super) fn of(frame: &Frame<'_>, why: Unreadable) -> Self {
+    pub(super) fn of(frame: &Frame<'_>, file: OwnedFd, why: Unreadable) -> Self {
         let entry = frame.entry().map(Box::new);
         let farewell = if frame.mark == SPOKEN {
             Vec::new()
@@ -47,13 +52,17 @@ impl Lost {
             why,
             entry,
             farewell,
+            file: Some(file),
         }
     }
 
     /// Closes the client's connection, with 1012 where it can be told, and leaves the record.
     /// Returns within [`limits::CLOSE_TIME`].
     pub async fn end(self, mut client: Stream) {
+        let mark = |mark: Mark| self.file.as_ref().map_or(Ok(()), |it| write(it, &mark, 0));
         let parting = async {
+            // Who comes after us, should we end meanwhile, may not say it once more.
+            mark(SPOKEN)?;
             client.write_all(&self.farewell).await?;
             client.shutdown().await?;
             // Closed with bytes unread, its socket would take back the farewell.
@@ -63,6 +72,7 @@ impl Lost {
         };
         // Whether it hears us or not, it is over.
         let _ = timeout(limits::CLOSE_TIME, parting).await;
+        let _ = mark(OVER);
         let Some(entry) = &self.entry else { return };
         let duration = SystemTime::now().duration_since(entry.since);
         let summary = Summary {

@@ -23,6 +23,10 @@ pub const VERSION: u32 = 1;
 /// Says that what follows is true: nothing has moved since it was written.
 pub(super) const STILL: Mark = *b"wsstill\n";
 
+/// The same, where so many processes have gone on with it and none has come so far as to write it
+/// anew: they may have ended by what it says.
+pub(super) const TRIED: [Mark; limits::STATE_ATTEMPTS] = [*b"wstried1", *b"wstried2", *b"wstried3"];
+
 /// Bytes may have moved since, but none to the client.
 pub(super) const MOVING: Mark = *b"wsmoved\n";
 
@@ -60,6 +64,9 @@ pub enum Unreadable {
     /// The process ended in the middle of something.
     #[error("the process ended while its bytes were on their way")]
     Moving,
+    /// Nobody has come far with it.
+    #[error("{} processes have ended while they took it over", TRIED.len())]
+    Fatal,
     /// The session had ended.
     #[error("it was over")]
     Over,
@@ -139,7 +146,7 @@ impl<'b> Frame<'b> {
             return Err(Unreadable::Damaged);
         }
         let mark = *head.first_chunk().ok_or(Unreadable::Damaged)?;
-        if ![STILL, MOVING, SPOKEN, OVER].contains(&mark) {
+        if ![STILL, MOVING, SPOKEN, OVER].contains(&mark) && !TRIED.contains(&mark) {
             return Err(Unreadable::Damaged);
         }
         let mut begin = HEAD;

@@ -166,9 +166,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Where it is kept, once that is known.
+    /// Where it is kept, once that is known and for as long as it is whole.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
+        if self.session.over.load(Ordering::Relaxed) {
+            return None;
+        }
         Some(Position {
             file: self.session.file.get()?.clone(),
             began: self.began.into(),

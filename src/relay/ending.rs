@@ -89,6 +89,7 @@ impl Relay {
         if self.down != Down::Open {
             return;
         }
+        self.has_changed();
         let (said, end_of_file) = match &self.end {
             Some((clients, _)) => (clients.clone(), true),
             None => (

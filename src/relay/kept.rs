@@ -47,10 +47,10 @@ impl Relay {
         Ok(())
     }
 
-    /// Writes the state down for the last time. Where that fails, it is not kept any more.
+    /// Writes the state down for the last time; says whether it was. Where not, it is not kept any
+    /// more.
     pub(super) fn leave(&mut self) -> bool {
-        self.save();
-        self.keep.is_some()
+        self.save().is_ok()
     }
 
     /// There is nothing to go on with any more.
@@ -60,28 +60,53 @@ impl Relay {
         }
     }
 
-    /// Writes the state down once nothing has moved for a while.
-    pub(super) fn keep_up(&mut self, cx: &mut Context<'_>) {
-        if let Some(keep) = &mut self.keep {
-            if keep.poll_settled(cx).is_ready() {
-                self.save();
+    /// Writes the state down once nothing has moved for a while. Ready when it is not kept any more.
+    pub(super) fn keep_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(keep) = &mut self.keep else {
+            return Poll::Pending;
+        };
+        let saved = match keep.fault() {
+            Some(error) => Err(self.give_up(&error)),
+            None => {
+                ready!(keep.poll_settled(cx));
+                self.save()
             }
+        };
+        match saved {
+            Ok(()) => Poll::Pending,
+            Err(Unkept) => Poll::Ready(()),
         }
     }
 
-    fn save(&mut self) {
-        let snapshot = self.snapshot();
+    /// What is decided without a byte that moves is a change all the same: it is not to be forgotten
+    /// by the next process.
+    pub(super) fn has_changed(&mut self) {
         if let Some(keep) = &mut self.keep {
-            if let Err(error) = keep.save(snapshot) {
-                let id = keep.entry().id;
-                log::warn!("session {id} cannot be handed over: {error}");
-                // It goes on here, and nowhere else.
-                keep.moves(true);
-                self.keep = None;
-            }
+            // Where that cannot be said, nothing moves before keeping has ended.
+            let _ = keep.moves(false);
         }
     }
+
+    fn save(&mut self) -> Result<(), Unkept> {
+        let snapshot = self.snapshot();
+        let Some(keep) = &mut self.keep else {
+            return Err(Unkept);
+        };
+        keep.save(snapshot).map_err(|error| self.give_up(&error))
+    }
+
+    /// It goes on here, and nowhere else.
+    fn give_up(&mut self, why: &io::Error) -> Unkept {
+        if let Some(keep) = self.keep.take() {
+            let id = keep.entry().id;
+            log::warn!("session {id} cannot be handed over: {why}");
+        }
+        Unkept
+    }
 }
+
+/// The session is not kept any more.
+struct Unkept;
 
 /// A stream whose bytes move a session on that may be kept.
 pub(super) struct Kept<'r> {
@@ -121,7 +146,10 @@ impl AsyncRead for Kept<'_> {
         if let Some(keep) = &mut this.keep {
             // Nothing moves that is not said before; and most polls find nothing.
             ready!(this.stream.socket().poll_read_ready(cx))?;
-            keep.moves(false);
+            if !keep.moves(false) {
+                // Tried again once keeping has ended, which is next.
+                return Poll::Pending;
+            }
         }
         Pin::new(&mut *this.stream).poll_read(cx, room)
     }
@@ -136,7 +164,9 @@ impl AsyncWrite for Kept<'_> {
         let this = self.get_mut();
         if let Some(keep) = &mut this.keep {
             ready!(this.stream.socket().poll_write_ready(cx))?;
-            keep.moves(this.speaks);
+            if !keep.moves(this.speaks) {
+                return Poll::Pending;
+            }
         }
         Pin::new(&mut *this.stream).poll_write(cx, bytes)
     }
@@ -148,7 +178,9 @@ impl AsyncWrite for Kept<'_> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(keep) = &mut this.keep {
-            keep.moves(this.speaks);
+            if !keep.moves(this.speaks) {
+                return Poll::Pending;
+            }
         }
         Pin::new(&mut *this.stream).poll_shutdown(cx)
     }

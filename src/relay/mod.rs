@@ -60,6 +60,17 @@ pub enum Refused {
     ByUs(Close),
 }
 
+/// Why a relay does not run any more.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The session is over.
+    Over(Summary),
+    /// Its state is written down, and the next process goes on with it.
+    Left,
+    /// It cannot be kept any more; nothing has moved since what is kept of it was true.
+    Unkept,
+}
+
 /// A client that was promised a session.
 #[derive(Debug)]
 pub struct Client {
@@ -114,6 +125,8 @@ pub struct Relay {
     recording: Option<Box<Recording>>,
     tally: Arc<Tally>,
     began: Instant,
+    /// Whether it was told to close.
+    told: bool,
     /// Its state, for the next process.
     keep: Option<Box<Keep>>,
 }
@@ -207,6 +220,7 @@ impl Relay {
             recording: client.recording,
             tally,
             began: Instant::now(),
+            told: false,
             keep: None,
         };
         if let Some(interval) = settings.heartbeat {
@@ -218,9 +232,9 @@ impl Relay {
         relay
     }
 
-    /// Runs to the session's end. `told` closes it: in good order when the server ends, at once
-    /// when it is the session that is to end. `leave` hands it over to the next process, at any
-    /// point, if its state is kept: then there is no summary.
+    /// Runs to the session's end, or until it stops being kept: call it again then. `told` closes it,
+    /// once: in good order when the server ends, at once when it is the session that is to end.
+    /// `leave` hands it over to the next process, at any point, if its state is kept.
     ///
     /// Returns after both ways are finished; the times in [`limits`] bound how long the second may
     /// take after the first. All are the caller's, because a future has room twice for what is
@@ -229,36 +243,34 @@ impl Relay {
         &mut self,
         mut told: Pin<&mut impl Future<Output = Close>>,
         mut leave: Pin<&mut impl Future<Output = ()>>,
-    ) -> Option<Summary> {
-        let mut closing = false;
+    ) -> Outcome {
         loop {
             tokio::select! {
                 biased;
                 () = &mut leave, if self.keep.is_some() => {
-                    if self.leave() {
-                        return None;
-                    }
-                    closing = true;
-                    self.end_by(Close::SHUTDOWN);
+                    return if self.leave() { Outcome::Left } else { Outcome::Unkept };
                 }
-                close = &mut told, if !closing => {
-                    closing = true;
+                close = &mut told, if !self.told => {
+                    self.told = true;
                     self.end_by(close);
                 }
-                () = poll_fn(|cx| self.poll(cx)) => {
+                over = poll_fn(|cx| self.poll(cx)) => {
+                    if !over {
+                        return Outcome::Unkept;
+                    }
                     self.end_keep();
-                    return Some(self.summary());
+                    return Outcome::Over(self.summary());
                 }
             }
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = self.poll_pumps(cx);
-        if polled.is_pending() {
-            self.keep_up(cx);
+    /// Ready when the session is over, or is not kept any more: whether it is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.poll_pumps(cx).is_ready() {
+            return Poll::Ready(true);
         }
-        polled
+        self.keep_up(cx).map(|()| false)
     }
 
     /// Runs until either way can do nothing without waiting, and says whether the session is over.

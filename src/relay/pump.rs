@@ -43,7 +43,9 @@ impl Relay {
                 }
             } else {
                 if let Some(keep) = &mut self.keep {
-                    keep.moves(false);
+                    if !keep.moves(false) {
+                        return Poll::Pending;
+                    }
                 }
                 let size = self.early.len().min(chunk.len());
                 self.early.copy_to_slice(&mut chunk[..size]);

@@ -143,6 +143,7 @@ impl Relay {
             recording,
             tally,
             began: snapshot.began.into(),
+            told: false,
             keep: Some(Box::new(keep)),
         };
         if relay.recording.is_some() {

@@ -206,6 +206,13 @@ impl Seat {
         self.census.counts.send_modify(|counts| counts.kept += 1);
     }
 
+    /// It ends with this process after all.
+    pub fn let_go(&self) {
+        if self.kept.swap(false, Ordering::Relaxed) {
+            self.census.counts.send_modify(|counts| counts.kept -= 1);
+        }
+    }
+
     /// A connection is counted once.
     fn count(&self, counts: &mut Counts, client: Option<IpAddr>) -> Result<(), Full> {
         if self.counted.get().is_none() {
@@ -343,6 +350,9 @@ mod tests {
         assert_eq!(now(&counts.borrow()), (1, 1, 1));
         seat.keep();
         assert_eq!(now(&counts.borrow()), (1, 0, 0));
+        seat.let_go();
+        assert_eq!(now(&counts.borrow()), (1, 1, 1));
+        seat.keep();
         assert_eq!(enter(&census, "192.0.2.1").unwrap_err(), Full::Address);
     }
 

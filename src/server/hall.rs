@@ -15,6 +15,7 @@ use crate::sandbox::Sandbox;
 use crate::session::{self, Context};
 use crate::systemd::inherited::Left;
 use crate::systemd::notify;
+use crate::systemd::store::Store;
 use crate::wrap::Program;
 
 /// What every listener shares.
@@ -119,7 +120,9 @@ impl Hall {
         if left.is_empty() {
             return;
         }
-        let resume = |left| session::resume(left, &self.census, &self.context);
+        // Where nothing is kept any more, what was is taken out all the same.
+        let store = self.context.store.clone().or_else(Store::to_empty);
+        let resume = |left| session::resume(left, &self.census, &self.context, store.as_ref());
         let found: Vec<bool> = left.into_iter().filter_map(resume).collect();
         let (all, resumed) = (found.len(), found.iter().filter(|it| **it).count());
         log::info!(event = Event::Resumed, sessions = resumed, lost = all - resumed;

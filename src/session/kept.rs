@@ -13,7 +13,7 @@ use crate::server::census::{Census, Seat};
 use crate::server::ledger::Line;
 use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
-use crate::systemd::store::{Name, Stored};
+use crate::systemd::store::{Name, Store, Stored};
 
 /// Has a new session kept. `None` where that cannot be: it ends with this process then.
 pub(super) async fn keep(
@@ -37,12 +37,26 @@ pub(super) async fn keep(
     Some(stored)
 }
 
+/// Ends keeping a session whose state cannot be written any more, before it moves on.
+pub(super) async fn unkeep(context: &Context, stored: Stored, seat: &Seat) {
+    stored.remove().await;
+    // Our exit waits for those that are kept, and for this one, too, where it is under way.
+    if !context.drain.hands_over() {
+        seat.let_go();
+    }
+}
+
 /// Goes on with a session that an earlier process has begun; says whether that is possible. `None`
-/// for one that was over.
-pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Option<bool> {
+/// for one that was over. `store` is where it was found, which may be none of this process's own.
+pub fn resume(
+    left: Left,
+    census: &Arc<Census>,
+    context: &Arc<Context>,
+    store: Option<&Arc<Store>>,
+) -> Option<bool> {
     let name = left.name;
     context.monitor.ledger.pass_over(name.number);
-    let stored = context.store.as_ref().map(|store| store.found(name));
+    let stored = store.map(|store| store.found(name));
     let Ok((client, found)) = open(left) else {
         tell_lost(name, None, "a part of it is missing");
         return Some(false);
@@ -50,21 +64,27 @@ pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Optio
     let context = context.clone();
     match found {
         Ok((state, keep, target)) => {
-            let seat = census.return_to(state.entry.client.ip(), stored.is_some());
+            let seat = census.return_to(state.entry.client.ip(), context.store.is_some());
+            let tally = &state.entry.tally;
+            let unsaid = tally.by_client() == 0 && tally.for_client() == 0;
+            let unsaid = unsaid && state.relay.to_target.is_empty();
             let line = context.monitor.ledger.resume(state.entry);
             let streams = (client, target);
             let (client_name, position) = (line.entry.client, state.relay.recording.clone());
-            let recording = context.recorder.as_ref().map(|recorder| {
-                Box::new(match position {
+            let recording = context.recorder.as_ref().and_then(|recorder| {
+                let recording = match position {
                     Some(position) => recorder.resume(position, &client_name),
-                    None => recorder.begin(&client_name),
-                })
+                    None if unsaid => recorder.begin(&client_name),
+                    // It was not recorded so far, or was given up: none is played from its middle.
+                    None => return None,
+                };
+                Some(Box::new(recording))
             });
             let settings = context.settings;
             let relay = Relay::resume(state.relay, streams, settings, recording, keep);
             tokio::spawn(async move {
                 let mut relay = relay;
-                relate(&context, &mut relay, Some(line), stored).await;
+                relate(&context, &mut relay, Some(line), stored, &seat).await;
                 drop(seat);
             });
             Some(true)
@@ -72,9 +92,12 @@ pub fn resume(left: Left, census: &Arc<Census>, context: &Arc<Context>) -> Optio
         Err(lost) if matches!(lost.why, Unreadable::Over) => None,
         Err(lost) => {
             tell_lost(name, Some(&lost), &lost.why.to_string());
+            // It ends with us, and our exit waits for that.
+            let client_ip = lost.entry.as_ref().and_then(|entry| entry.client.ip());
+            let seat = census.return_to(client_ip, false);
             tokio::spawn(async move {
                 lost.end(client).await;
-                drop(stored);
+                drop((stored, seat));
             });
             Some(false)
         }

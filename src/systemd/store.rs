@@ -89,12 +89,26 @@ impl Store {
     /// # Errors
     /// The manager's socket cannot be reached.
     pub fn find() -> io::Result<Option<Arc<Self>>> {
-        let (Some(path), sessions) = (env::var_os("NOTIFY_SOCKET"), sessions()) else {
+        match sessions() {
+            0 => Ok(None),
+            sessions => Self::with_room(sessions),
+        }
+    }
+
+    /// The same without room for anything, to take out what an earlier run has had kept: the manager
+    /// would have it for ever, and give it to each run. Call it in the runtime.
+    #[must_use]
+    pub fn to_empty() -> Option<Arc<Self>> {
+        Self::with_room(0).unwrap_or_else(|error| {
+            log::warn!("the service manager keeps the sessions of the process before: {error}");
+            None
+        })
+    }
+
+    fn with_room(sessions: usize) -> io::Result<Option<Arc<Self>>> {
+        let Some(path) = env::var_os("NOTIFY_SOCKET") else {
             return Ok(None);
         };
-        if sessions == 0 {
-            return Ok(None);
-        }
         let socket = UnixDatagram::unbound()?;
         socket.connect(Path::new(&path))?;
         let places = Arc::new(Semaphore::new(sessions));
@@ -143,6 +157,13 @@ impl Store {
         }
     }
 
+    async fn take_out(&self, name: Name) {
+        let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
+        if let Err(error) = self.send(&text, &[]).await {
+            log::debug!("the service manager does not let go of {name}: {error}");
+        }
+    }
+
     async fn send(&self, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let send = || {
             let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(EACH))];
@@ -164,6 +185,12 @@ impl Store {
 }
 
 impl Stored {
+    /// Takes it out, and returns when the manager has been told, or takes nothing in time.
+    pub async fn remove(mut self) {
+        let _ = timeout(limits::STORE_TIME, self.store.take_out(self.name)).await;
+        self.stays = true;
+    }
+
     /// Leaves the entry where it is, for the next run.
     pub fn leave(mut self) {
         self.stays = true;
@@ -179,10 +206,7 @@ impl Drop for Stored {
         let (store, name, place) = (self.store.clone(), self.name, self.place.take());
         // The place is free once the manager has been told, and hears of the next entry after that.
         runtime.spawn(async move {
-            let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
-            if let Err(error) = store.send(&text, &[]).await {
-                log::debug!("the service manager does not let go of {name}: {error}");
-            }
+            store.take_out(name).await;
             drop(place);
         });
     }

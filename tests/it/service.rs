@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::io::{pread, pwrite};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use tempfile::TempDir;
 
 use crate::process::{DEADLINE, Process};
@@ -72,6 +72,21 @@ impl Service {
         self.process.signal(Signal::USR2);
         assert_eq!(self.process.wait().code(), Some(75));
         self.start_anew(meanwhile);
+    }
+
+    /// Lets the manager keep so many descriptors from the next run on.
+    pub(crate) fn resize_store(&mut self, size: usize) {
+        self.size = size;
+    }
+
+    /// From now on it cannot write to a file behind this place, nor to memory that is one: EFBIG,
+    /// setrlimit(2).
+    pub(crate) fn limit_files(&self, size: u64) {
+        let size = Rlimit {
+            current: Some(size),
+            maximum: Some(size),
+        };
+        prlimit(Some(self.process.pid()), Resource::Fsize, size).unwrap();
     }
 
     /// Waits until nothing moves in any session.
@@ -145,7 +160,8 @@ fn run(
     }
     let mut command = Command::new("sh");
     command
-        .args(["-c", "LISTEN_PID=$$ exec \"$@\"", "sh", OURS])
+        // A signal that is ignored stays so: see `limit_files`.
+        .args(["-c", "trap '' XFSZ; LISTEN_PID=$$ exec \"$@\"", "sh", OURS])
         .args(args)
         .env("LISTEN_FDS", passed.len().to_string())
         .env("LISTEN_FDNAMES", names)

@@ -151,6 +151,9 @@ fn every_kind_of_client_and_target_goes_on() {
         let (front, back) = framed.split_at(6);
         base64.send(&Frame::text(front).unfinished());
         hixie.send([&[0], front.as_bytes()].concat());
+        // What is whole of them comes back: they have been read.
+        let mut text = base64_frame(&mut base64);
+        let mut old_text = hixie_frame(&mut hixie);
         binary.expect_echo("before");
         if kill {
             service.kill_still(|| {});
@@ -159,27 +162,33 @@ fn every_kind_of_client_and_target_goes_on() {
         }
         binary.expect_echo("after");
         base64.send(&Frame::continuation(back));
-        let mut text = Vec::new();
         while text.len() < "in the middle of four letters".len() {
-            text.extend(
-                BASE64_STANDARD
-                    .decode(base64.recv().unwrap().payload)
-                    .unwrap(),
-            );
+            text.extend(base64_frame(&mut base64));
         }
         assert_eq!(text, b"in the middle of four letters");
         hixie.send([back.as_bytes(), &[0xff]].concat());
-        let mut text = Vec::new();
-        while text.len() < "in the middle of four letters".len() {
-            assert_eq!(hixie.take(1).unwrap(), [0]);
-            let mut frame = Vec::new();
-            while frame.last() != Some(&0xff) {
-                frame.extend(hixie.take(1).unwrap());
-            }
-            text.extend(BASE64_STANDARD.decode(&frame[..frame.len() - 1]).unwrap());
+        while old_text.len() < "in the middle of four letters".len() {
+            old_text.extend(hixie_frame(&mut hixie));
         }
-        assert_eq!(text, b"in the middle of four letters");
+        assert_eq!(old_text, b"in the middle of four letters");
     }
+}
+
+/// What is in the next message of base64.
+fn base64_frame(client: &mut Ws) -> Vec<u8> {
+    BASE64_STANDARD
+        .decode(client.recv().unwrap().payload)
+        .unwrap()
+}
+
+/// What is in the next frame of Hixie's protocols.
+fn hixie_frame(client: &mut Wire) -> Vec<u8> {
+    assert_eq!(client.take(1).unwrap(), [0]);
+    let mut frame = Vec::new();
+    while frame.last() != Some(&0xff) {
+        frame.extend(client.take(1).unwrap());
+    }
+    BASE64_STANDARD.decode(&frame[..frame.len() - 1]).unwrap()
 }
 
 /// Its number, its start and its bytes are what they were; limits count it.
@@ -259,6 +268,32 @@ fn a_recording_goes_on_in_its_file() {
 }
 
 #[test]
+fn a_recording_that_was_given_up_stays_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let option = format!("--record={}", folder.path().join("tape").display());
+    let mut service = Service::start(&[&option, &backend::echo().to_string()]);
+    let mut client = Ws::open(service.addr());
+    service.wait_for_stored(1);
+    client.expect_echo("recorded");
+    // More than a state has at rest, and less than what is recorded next.
+    service.limit_files(8192);
+    client.expect_echo(bytes(20_000));
+    let told = |line: &str| line.contains("tape.1 ended early: File too large");
+    service.process().wait_for_line(told);
+    client.expect_echo("lost");
+    service.restart(|| {});
+    client.expect_echo("not recorded");
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    service.process().terminate();
+    service.process().wait();
+    let script = fs::read_to_string(folder.path().join("tape.1")).unwrap();
+    assert_playable(&script);
+    assert!(script.contains("}recorded") && !script.contains("not recorded"));
+    assert!(!folder.path().join("tape.2").exists());
+}
+
+#[test]
 fn a_stop_says_goodbye() {
     let service = to(backend::echo());
     let mut client = Ws::open(service.addr());
@@ -289,6 +324,49 @@ fn what_the_store_has_no_room_for_ends_with_a_restart_and_it_is_said() {
     service.restart(|| {});
     leaving.join().unwrap();
     kept.expect_echo("still here");
+}
+
+/// It goes on, ends as others do that cannot be handed over, and nobody finds what is not true.
+#[test]
+fn a_session_whose_state_cannot_be_written_ends_with_its_process() {
+    let target = backend::echo().to_string();
+    let mut service = Service::start(&[&target, "--drain-timeout=0"]);
+    let mut client = Ws::open(service.addr());
+    client.expect_echo("written down");
+    service.wait_for_stored(1);
+    service.wait_for_rest();
+    service.limit_files(0);
+    client.expect_echo("not written down");
+    service.wait_for_stored(0);
+    service.process().wait_for_line(|line| {
+        line == "session 1 cannot be handed over: File too large (os error 27)"
+    });
+    service.process().wait_until("it in the status", |seen| {
+        let status = "STATUS=1 session (1 of them end with a restart)";
+        seen.notices.contains(status).then_some(())
+    });
+    client.expect_echo("and still served");
+    let leaving = std::thread::spawn(move || {
+        assert_eq!(client.close(), "1001 Server shutting down");
+        client.send(&Frame::close(1001, ""));
+    });
+    service.restart(|| {});
+    leaving.join().unwrap();
+}
+
+/// What was stored before is gone on with, and does not stay with the manager.
+#[test]
+fn a_process_that_stores_nothing_takes_out_what_it_finds() {
+    let mut service = to(backend::echo());
+    let mut client = Ws::open(service.addr());
+    client.expect_echo("stored");
+    service.wait_for_stored(1);
+    service.resize_store(0);
+    service.restart(|| {});
+    client.expect_echo("found");
+    client.send(&Frame::close(1000, ""));
+    assert_eq!(client.close(), "1000");
+    service.wait_for_stored(0);
 }
 
 /// Its keys are in the process, so it ends with that; but not before it had its time, in which others

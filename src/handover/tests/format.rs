@@ -1,13 +1,16 @@
 //! The bytes of a state: read for ever, or refused.
 
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::entry;
-use super::peers::{SETTINGS, Scattered, masked};
+use super::peers::{SETTINGS, Scattered, masked, rest};
 use crate::handover::state::{State, Unreadable, refit};
 use crate::relay::Snapshot;
 
@@ -81,7 +84,7 @@ async fn version_1_is_gone_on_with() {
     session.client.speak();
     session.target.speak();
     session.target.end();
-    let summary = session.hear_all(&mut relay).await.unwrap();
+    let summary = session.hear_all(&mut relay).await;
     assert_eq!(session.target.heard, b"not taken yet, hello");
     let heard = String::from_utf8_lossy(&session.client.heard);
     assert!(heard.starts_with("Z2V0\u{fffd}\u{4}IQ=="), "{heard:?}");
@@ -187,6 +190,52 @@ async fn who_cannot_be_gone_on_with_is_told_where_that_is_safe() {
         }
         assert_eq!(session.client.heard, heard);
     }
+}
+
+#[tokio::test]
+async fn a_session_that_ends_processes_is_not_tried_for_ever() {
+    let session = Scattered::new(VERSION_1);
+    for _ in 0..5 {
+        // A process that comes so far has not been ended by it.
+        let mut relay = session.store.resume(SETTINGS).unwrap();
+        while !session.store.is_still() {
+            let (told, leave) = (pin!(pending()), pin!(pending()));
+            let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+            assert!(turn.await.is_err(), "it lives");
+        }
+    }
+    for _ in 0..3 {
+        assert!(session.store.resume(SETTINGS).is_ok());
+    }
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Fatal));
+}
+
+/// Not again by the process after the one that ended while it was said.
+#[tokio::test]
+async fn a_farewell_is_said_once() {
+    let mut state = cut();
+    state.relay.to_client = (0..90_000_u32).map(|at| at.to_be_bytes()[3]).collect();
+    let farewell = [&state.relay.to_client[..], &state.relay.last_words].concat();
+    let mut bytes = state.encode().unwrap();
+    bytes[..8].copy_from_slice(b"wsmoved\n");
+    let mut session = Scattered::new(&bytes);
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    tokio::select! {
+        () = lost.end(session.store.streams().0) => panic!("nobody has read it"),
+        () = rest() => {}
+    }
+    session.client.end();
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Moving));
+    lost.end(session.store.streams().0).await;
+    while !session.client.over {
+        session.client.listen(999);
+    }
+    let heard = session.client.heard;
+    assert!(!heard.is_empty() && farewell.starts_with(&heard));
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Over));
 }
 
 proptest! {

@@ -13,8 +13,9 @@ use tokio::task::yield_now;
 use super::entry;
 use crate::handover::keep::Keep;
 use crate::handover::lost::Lost;
+use crate::handover::state::STILL;
 use crate::log::Summary;
-use crate::relay::{Client, Relay, Settings};
+use crate::relay::{Client, Outcome, Relay, Settings};
 use crate::stream::{Socket, Stream};
 use crate::websocket::frame::{self, Opcode};
 use crate::websocket::framing::Framing;
@@ -82,6 +83,13 @@ impl Store {
         (stream(&self.client), stream(&self.target))
     }
 
+    /// Whether the state says that it is true.
+    pub(super) fn is_still(&self) -> bool {
+        let mut mark = [0; 8];
+        rustix::io::pread(&self.state, &mut mark, 0).unwrap();
+        mark == STILL
+    }
+
     pub(super) fn state(&self) -> OwnedFd {
         self.state.try_clone().unwrap()
     }
@@ -121,7 +129,7 @@ impl Scattered {
     }
 
     /// Both ends hear all there is, until the session is over.
-    pub(super) async fn hear_all(&mut self, relay: &mut Relay) -> Option<Summary> {
+    pub(super) async fn hear_all(&mut self, relay: &mut Relay) -> Summary {
         loop {
             let over = {
                 let (told, leave) = (pin!(pending()), pin!(pending()));
@@ -132,8 +140,10 @@ impl Scattered {
             };
             self.client.listen(1 << 16);
             self.target.listen(1 << 16);
-            if let Some(over) = over {
-                return over;
+            match over {
+                Some(Outcome::Over(summary)) => return summary,
+                Some(other) => panic!("{other:?}"),
+                None => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use super::peers::{End, SETTINGS, Scattered, Store, masked, rest, session, sessi
 use crate::handover::keep::Keep;
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
-use crate::relay::{Relay, Settings};
+use crate::relay::{Outcome, Relay, Settings};
 use crate::websocket::close::Close;
 use crate::websocket::framing::Framing;
 
@@ -162,10 +162,46 @@ async fn a_client_is_not_blamed_for_the_pause() {
             client.listen(ALL);
         }
         assert_eq!(client.heard, b"\x89\0", "another ping");
-        let over = relay.run(pin!(pending()), pin!(ready(()))).await;
-        assert!(over.is_none());
+        let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+        assert!(matches!(left, Outcome::Left));
         relay = store.resume(settings).unwrap();
     }
+}
+
+/// Also where nothing moves by it, because the client does not read.
+#[tokio::test]
+async fn an_end_is_not_forgotten() {
+    let (client, mut target, store, mut relay) = session(Framing::Binary, b"");
+    target.unsaid = vec![b'x'; ALL];
+    while !store.is_still() || target.unsaid.len() == ALL {
+        target.speak();
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+        assert!(turn.await.is_err(), "it lives");
+    }
+    let (told, leave) = (pin!(ready(Close::ENDED)), pin!(pending()));
+    let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+    assert!(turn.await.is_err(), "the client has yet to hear it");
+    while !store.is_still() {
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+        assert!(turn.await.is_err());
+    }
+    // A process that is killed does not say anything.
+    let mut relay = store.resume(SETTINGS).unwrap();
+    client.end();
+    let mut session = Scattered {
+        client,
+        target,
+        store,
+    };
+    let summary = session.hear_all(&mut relay).await;
+    assert_eq!(
+        (summary.close, summary.closed_by),
+        (Close::ENDED, ClosedBy::Server)
+    );
+    let close = Framing::Binary.close(&Close::ENDED);
+    assert!(session.client.heard.ends_with(&close));
 }
 
 /// What is left of a time when a session is handed over is what it has.
@@ -181,7 +217,8 @@ async fn a_time_runs_out_in_the_next_process() {
             () = rest() => {}
         }
     }
-    assert!(relay.run(pin!(pending()), pin!(ready(()))).await.is_none());
+    let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+    assert!(matches!(left, Outcome::Left));
     let (mut state, _) = Keep::reopen(store.state()).unwrap();
     let mut json = serde_json::to_value(&state.relay).unwrap();
     let left = json["timer"]["secs"].as_u64().unwrap();
@@ -191,7 +228,7 @@ async fn a_time_runs_out_in_the_next_process() {
     state.relay.last_words = b"\x88\0".to_vec();
     let mut session = Scattered::new(&state.encode().unwrap());
     let mut relay = session.store.resume(SETTINGS).unwrap();
-    let summary = session.hear_all(&mut relay).await.unwrap();
+    let summary = session.hear_all(&mut relay).await;
     assert_eq!(
         (summary.close.code, summary.closed_by),
         (1000, ClosedBy::Client)
@@ -382,7 +419,7 @@ impl Scene<'_> {
             Step::Leave => self.leave().await,
             Step::Kill => self.kill(),
             Step::Settle => {
-                while self.relay.is_some() && !self.is_still() {
+                while self.store.as_ref().is_some_and(|it| !it.is_still()) {
                     self.turn(sleep(Duration::from_millis(1))).await;
                 }
             }
@@ -401,7 +438,10 @@ impl Scene<'_> {
             over = relay.run(told, leave) => over,
             () = time => return,
         };
-        self.summary = over;
+        let Outcome::Over(summary) = over else {
+            panic!("{over:?}");
+        };
+        self.summary = Some(summary);
         self.relay = None;
         self.store = None;
     }
@@ -411,16 +451,11 @@ impl Scene<'_> {
             return;
         };
         if let Some(mut relay) = self.relay.take() {
-            let over = relay.run(pin!(pending()), pin!(ready(()))).await;
-            assert!(over.is_none());
+            let left = relay.run(pin!(pending()), pin!(ready(()))).await;
+            assert!(matches!(left, Outcome::Left));
             drop(relay);
             self.relay = Some(store.resume(SETTINGS).unwrap());
         }
-    }
-
-    fn is_still(&self) -> bool {
-        let kept = self.store.as_ref().map(|it| Keep::reopen(it.state()));
-        matches!(kept, Some(Ok(_)))
     }
 
     fn kill(&mut self) {
