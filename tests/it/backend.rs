@@ -82,7 +82,22 @@ pub(crate) fn serve_on(
     addr: SocketAddr,
     talk: impl Fn(TcpStream) + Clone + Send + 'static,
 ) -> SocketAddr {
-    let listener = TcpListener::bind(addr).unwrap();
+    serve_by(TcpListener::bind(addr).unwrap(), talk)
+}
+
+/// Has the socket of [`refuse`] serve from now on: its port is never free in between.
+pub(crate) fn serve_after_all(
+    refusing: Socket,
+    talk: impl Fn(TcpStream) + Clone + Send + 'static,
+) -> SocketAddr {
+    refusing.listen(128).unwrap();
+    serve_by(refusing.into(), talk)
+}
+
+fn serve_by(
+    listener: TcpListener,
+    talk: impl Fn(TcpStream) + Clone + Send + 'static,
+) -> SocketAddr {
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {

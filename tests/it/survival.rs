@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -12,6 +14,7 @@ use serde_json::Value;
 
 use crate::backend;
 use crate::control::ctl;
+use crate::process::DEADLINE;
 use crate::record::assert_playable;
 use crate::service::Service;
 use crate::tls::{self, Authority};
@@ -249,13 +252,20 @@ fn a_recording_goes_on_in_its_file() {
     client.expect_echo(words[0]);
     service.restart(|| {});
     client.expect_echo(words[1]);
+    // What waits for the thread that writes is lost by a kill.
+    let tape = folder.path().join("tape.1");
+    let began = Instant::now();
+    while fs::read_to_string(&tape).unwrap().matches(words[1]).count() < 2 {
+        assert!(began.elapsed() < DEADLINE, "it is not recorded");
+        thread::yield_now();
+    }
     service.kill_still(|| {});
     client.expect_echo(words[2]);
     client.send(&Frame::close(1000, ""));
     assert_eq!(client.close(), "1000");
     service.process().terminate();
     service.process().wait();
-    let script = fs::read_to_string(folder.path().join("tape.1")).unwrap();
+    let script = fs::read_to_string(&tape).unwrap();
     assert_playable(&script);
     let mut rest = &script[..];
     for word in words.iter().flat_map(|word| [word, word]) {

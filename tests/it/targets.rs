@@ -127,8 +127,7 @@ fn a_target_that_cannot_be_reached_is_named_in_the_log_and_the_next_try_works() 
     assert_eq!(Ws::open(bridge.addr()).close(), failed);
     let said = format!("cannot connect to {address} for client=127.0.0.1:");
     bridge.wait_for_line(|line| line.starts_with(&said) && line.contains("refused"));
-    drop(refusing);
-    backend::serve_on(address, backend::echo_on);
+    backend::serve_after_all(refusing, backend::echo_on);
     Ws::open(bridge.addr()).expect_echo("up again");
 }
 
