@@ -39,6 +39,7 @@ pub mod demo;
 pub mod drain;
 pub mod environment;
 pub mod error;
+pub mod executable;
 pub mod flash;
 pub mod handover;
 pub mod helper;

@@ -23,6 +23,7 @@ use std::time::Instant;
 use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub use client_cert::Listed;
@@ -134,6 +135,19 @@ impl Door {
             }
         }
         Ok(())
+    }
+
+    /// Returns when one of them cannot be started again.
+    pub async fn lost(&self) {
+        let mut waiting = JoinSet::new();
+        for plugin in &self.plugins {
+            if let Ready::Exec(exec) = plugin {
+                waiting.spawn(exec.helper().lost());
+            }
+        }
+        if waiting.join_next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Ends them; returns when they are gone.

@@ -51,6 +51,21 @@ impl Starter {
         Ok(Self { program, orders })
     }
 
+    /// Returns when the process is gone, which nothing but a kill does to it while we live: then the
+    /// program cannot be started again.
+    pub(super) async fn lost(&self) {
+        let orders = self.orders.try_clone();
+        let orders = orders.and_then(|it| it.set_nonblocking(true).map(|()| it));
+        match orders.and_then(UnixStream::from_std) {
+            // It says nothing there, so this is its end.
+            Ok(orders) => drop(handing::take(&orders).await),
+            Err(error) => {
+                log::warn!("helper {}: its end may go unnoticed: {error}", self.program);
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Has the program started.
     pub(super) async fn start(&self) -> io::Result<Run> {
         let gone = || io::Error::other("the process that starts it is gone; restart websockify");

@@ -136,6 +136,15 @@ impl Helper {
         }
     }
 
+    /// Returns when it cannot be started again, because the process that does so was killed.
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        let starter = self.starter.clone();
+        async move {
+            starter.lost().await;
+            log::error!("the process that starts helper {} is gone", starter.program);
+        }
+    }
+
     /// Asks, and returns its answer, within [`limits::HELPER_TIME`].
     ///
     /// # Errors

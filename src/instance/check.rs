@@ -18,18 +18,6 @@ use crate::systemd::credentials;
 use crate::tls::certificate::in_directory;
 use crate::wrap::elsewhere;
 
-/// What the service's sandbox hides (systemd.exec(5): `ProtectHome=`, `PrivateTmp=`).
-const HIDDEN: &[&str] = &["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
-
-/// The variables that name a place which the service itself opens.
-const OPENED: &[&str] = &[
-    "WEBSOCKIFY_UNIX_TARGET",
-    "WEBSOCKIFY_WEB",
-    "WEBSOCKIFY_AUTH_SOURCE",
-    "WEBSOCKIFY_TOKEN_SOURCE",
-    "WEBSOCKIFY_TARGET_CONFIG",
-];
-
 /// The variables whose meaning the socket unit has taken.
 const LISTENING: &[&str] = &["WEBSOCKIFY_LISTEN", "WEBSOCKIFY_UNIX_LISTEN"];
 
@@ -52,11 +40,14 @@ pub fn check(name: &str) -> Result<(), Failure> {
     let instance = Instance::read(Path::new(FOLDER), name)?;
     let listening = Listening::of(&instance)?;
     instance.has_target()?;
-    instance.can_be_read()?;
+    instance.is_not_hidden()?;
+    instance.can_be_handed_over()?;
+    instance.can_be_executed()?;
+    instance.can_be_written()?;
     if let Some(program) = instance.program()? {
         program.judge(&instance)?;
     }
-    instance.can_be_read_by_the_service()?;
+    instance.can_be_used_by_the_service()?;
     let cannot = |error: io::Error| Failure::start(format!("cannot check: {error}"));
     let mut command = Command::new(env::current_exe().map_err(cannot)?);
     command.arg("--check-config").env_clear();
@@ -101,24 +92,9 @@ impl Instance {
         )))
     }
 
-    /// What is hidden from the service, or cannot be handed over to it.
-    fn can_be_read(&self) -> Result<(), Failure> {
+    /// What systemd could not be told, or would take for something else.
+    fn can_be_handed_over(&self) -> Result<(), Failure> {
         let path = self.path.display();
-        for name in OPENED {
-            let value = self.value(name).unwrap_or_default();
-            for place in value.lines().map(|it| it.trim_start_matches('@')) {
-                if HIDDEN
-                    .iter()
-                    .any(|hidden| Path::new(place).starts_with(hidden))
-                {
-                    return Err(Failure::start(format!(
-                        "{path}: {name} names a place that is hidden from the service, as {} all \
-                         are: choose one outside",
-                        HIDDEN.join(", ")
-                    )));
-                }
-            }
-        }
         for program in self.executed() {
             let program = program.to_string_lossy();
             if !can_be_named(&program) {
@@ -149,6 +125,41 @@ impl Instance {
                 }
             }
         }
+        let mut handed_over = self.credentials();
+        handed_over.sort_by_key(|place| credentials::name(place));
+        for pair in handed_over.windows(2) {
+            if credentials::name(pair[0]) == credentials::name(pair[1]) {
+                return Err(Failure::start(format!(
+                    "{path}: {} and {} cannot both be handed over, because an encrypted file goes \
+                     by its last name alone: encrypt one anew under another name",
+                    pair[0], pair[1]
+                )));
+            }
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Instance;
+
+    #[test]
+    fn two_encrypted_files_of_one_name_are_refused() {
+        let judged = |keys: &str| {
+            let instance = Instance {
+                name: "1".into(),
+                path: "/etc/websockify/1.conf".into(),
+                variables: vec![("WEBSOCKIFY_KEY".into(), keys.into())],
+            };
+            let judged = instance.can_be_handed_over();
+            judged.map_or_else(|failure| failure.to_string(), |()| String::new())
+        };
+        let said = judged("/etc/a/key.pem.cred,/etc/c/other.cred,/etc/b/key.pem.cred");
+        let both = "/etc/a/key.pem.cred and /etc/b/key.pem.cred cannot both be handed over";
+        assert!(said.contains(both), "{said}");
+        assert_eq!(judged("/etc/a/key.pem.cred,/etc/b/other.cred"), "");
+        assert_eq!(judged("/etc/a/key.pem.cred,/etc/a/key.pem.cred"), "");
+        assert_eq!(judged("/etc/a/key.pem,/etc/b/key.pem"), "");
     }
 }

@@ -1,5 +1,7 @@
 //! `EnvironmentFile=`, read as systemd reads it (systemd.exec(5)).
 
+use super::NOT_UTF8;
+
 /// The assignments, in their order. Whatever else is in the text is left out, as systemd does.
 pub(super) fn parse(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -104,6 +106,10 @@ fn quoted(characters: &mut std::str::CharIndices<'_>, value: &mut String) {
 }
 
 fn is_variable(key: &str) -> bool {
+    if key.contains(NOT_UTF8) {
+        // systemd does not leave these out, but gives up.
+        return true;
+    }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !key.is_empty() && !key.as_bytes()[0].is_ascii_digit() && key.bytes().all(plain)
 }

@@ -1,6 +1,7 @@
 //! `websockify-generator` (systemd.generator(7)): what an instance's file says that only units can,
-//! as drop-ins. It runs early in the boot: it reads these files and nothing else, and whatever is in
-//! them, it ends in a moment and with success. `--check-instance` tells what was wrong.
+//! as drop-ins. It runs early in the boot: it reads these files, and of helpers the line that names
+//! their interpreter, and whatever is there, it ends in a moment and with success. `--check-instance`
+//! tells what was wrong.
 
 use std::env;
 use std::fmt::Write as _;
@@ -100,7 +101,10 @@ impl Instance {
 
     fn service(&self) -> String {
         let mut text = String::from("[Service]\n");
-        for path in self.credentials() {
+        let copied = self.perhaps_directories();
+        let mut loaded = self.credentials();
+        loaded.retain(|path| !copied.contains(path));
+        for path in loaded {
             if let Some(name) = credentials::name(path) {
                 let encrypted = if credentials::is_encrypted(path) {
                     "Encrypted"
@@ -121,7 +125,7 @@ impl Instance {
             // They answer until the last session has ended.
             text.push_str("KillMode=mixed\n");
         }
-        if let (false, Ok(program)) = (self.directories().is_empty(), env::current_exe()) {
+        if let (false, Ok(program)) = (copied.is_empty(), env::current_exe()) {
             let _ = writeln!(
                 text,
                 "ExecStartPre=+{} --refresh-credentials {}",
@@ -266,12 +270,21 @@ mod tests {
         assert!(!text.contains(&format!(":{path}\n")), "{text}");
     }
 
+    /// It may be on a disk that is mounted later, and be a directory then.
+    #[test]
+    fn a_certificate_that_is_not_there_is_looked_for_at_the_start() {
+        let text = instance("1", &[("CERT", "/no/such"), ("KEY", "/no/key")]).service();
+        assert!(text.contains(" --refresh-credentials 1\n"), "{text}");
+        assert!(text.contains("LoadCredential=no+key:/no/key\n"), "{text}");
+        assert!(!text.contains(":/no/such\n"), "{text}");
+    }
+
     #[test]
     fn keys_are_handed_over_and_nothing_else_gets_into_a_unit() {
         let text = instance(
             "1",
             &[
-                ("CERT", "/a/full.pem,/b/full.pem"),
+                ("SSL_TARGET_CERT", "/a/full.pem,/b/full.pem"),
                 ("KEY", "/a/key\nExecStart=/bin/sh,relative"),
                 ("KEY_PASSWORD_FILE", "/a/pass.cred"),
             ],

@@ -8,22 +8,24 @@ mod environment_file;
 mod executed;
 pub mod generator;
 mod listening;
+mod opened;
 mod program;
 pub mod refresh;
 pub mod reload;
+mod written;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::error::Failure;
-use crate::limits;
 use crate::systemd::credentials;
+use crate::{executable, limits};
 
 /// Where the files are.
 const FOLDER: &str = "/etc/websockify";
+
+/// Stands where a file is not UTF-8: no character, which systemd takes no more than such bytes.
+const NOT_UTF8: char = '\u{ffff}';
 
 /// The variables that name files to hand over as credentials.
 const HANDED_OVER: &[&str] = &[
@@ -63,10 +65,20 @@ impl Instance {
                 _ => format!("{path}: {error}"),
             })
         })?;
+        let variables = environment_file::parse(&text);
+        let is_bad = |(key, value): &&(String, String)| (key.clone() + value).contains(NOT_UTF8);
+        if let Some((key, _)) = variables.iter().find(is_bad) {
+            return Err(Failure::start(format!(
+                "{}: the line of {} is not UTF-8, and systemd reads nothing else: save the file \
+                 in UTF-8",
+                path.display(),
+                key.replace(NOT_UTF8, "?")
+            )));
+        }
         Ok(Self {
             name: name.to_owned(),
             path,
-            variables: environment_file::parse(&text),
+            variables,
         })
     }
 
@@ -78,14 +90,22 @@ impl Instance {
             .filter(|it| !it.is_empty())
     }
 
+    /// What may be a directory of certificates, also one that is not there yet: what it is is seen
+    /// when the service starts.
+    fn perhaps_directories(&self) -> Vec<&str> {
+        let certificates = self.value("WEBSOCKIFY_CERT").unwrap_or_default();
+        let perhaps = certificates
+            .split(',')
+            .filter(|path| credentials::prefix(path).is_some() && !Path::new(path).is_file());
+        perhaps.collect()
+    }
+
     /// The directories of certificates, whose files are handed over. The manager could do that, but
     /// would leave out links, which certbot's are.
     fn directories(&self) -> Vec<&str> {
-        let certificates = self.value("WEBSOCKIFY_CERT").unwrap_or_default();
-        let directories = certificates
-            .split(',')
-            .filter(|path| credentials::prefix(path).is_some() && Path::new(path).is_dir());
-        directories.collect()
+        let mut directories = self.perhaps_directories();
+        directories.retain(|path| Path::new(path).is_dir());
+        directories
     }
 
     /// The files to hand over as credentials.
@@ -115,18 +135,47 @@ fn is_name(name: &str) -> bool {
     (1..=28).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// Reads a regular file of a size that people write; never waits, whatever it is.
+/// Reads a regular file of a size that people write; never waits, whatever it is. What is not UTF-8
+/// becomes a [`NOT_UTF8`].
 fn read_bounded(path: &Path) -> io::Result<String> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    file.take(limits::INSTANCE_FILE + 1)
-        .read_to_end(&mut bytes)?;
+    let bytes = executable::beginning(path, limits::INSTANCE_FILE + 1)?;
     if bytes.len() as u64 > limits::INSTANCE_FILE {
         return Err(io::Error::other("it is too large for an instance's file"));
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(NOT_UTF8);
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Instance;
+
+    /// systemd takes the variables and leaves comments alone.
+    #[test]
+    fn what_is_not_utf8_is_refused_where_systemd_refuses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |text: &[u8]| {
+            fs::write(folder.path().join("1.conf"), text).unwrap();
+            Instance::read(folder.path(), "1").map_err(|failure| failure.to_string())
+        };
+        let good = read("# caf\u{e9} \u{fffd}\nWEBSOCKIFY_WEB=/caf\u{e9}/\u{fffd}\n".as_bytes());
+        assert_eq!(
+            good.unwrap().value("WEBSOCKIFY_WEB"),
+            Some("/café/\u{fffd}")
+        );
+        let comment = read(b"# caf\xe9\nWEBSOCKIFY_WEB=/srv\n");
+        assert_eq!(comment.unwrap().value("WEBSOCKIFY_WEB"), Some("/srv"));
+        for text in [&b"WEBSOCKIFY_WEB=/caf\xe9\n"[..], b"CAF\xc9=1\n"] {
+            let why = read(text).unwrap_err();
+            assert!(why.contains("is not UTF-8"), "{why}");
+        }
+    }
 }

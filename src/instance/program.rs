@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use super::listening::Listening;
 use super::{FOLDER, Instance};
@@ -44,7 +45,7 @@ impl Instance {
             Failure::start(format!(
                 "{path} does not say whose program {} is: add a line WEBSOCKIFY_WRAP_USER=, with a \
                  user's name",
-                words.concat()
+                words.first().map_or("", String::as_str)
             ))
         })?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
@@ -89,7 +90,7 @@ impl Program {
         };
         for other in others(&instance.name) {
             let theirs = other.program().ok().flatten().and_then(|it| it.moves);
-            if theirs.map(elsewhere::moved) == Some(elsewhere::moved(port)) {
+            if theirs.map(elsewhere::moved) == Some(elsewhere::moved(port)) && is_in_use(&other) {
                 return Err(Failure::start(format!(
                     "{}: the port of its program would be moved to where {} has its own: listen on \
                      another port",
@@ -118,13 +119,14 @@ impl Program {
 
     /// The `[Service]` of its own unit.
     pub(super) fn service(&self) -> String {
-        // The colon: a dollar is a dollar.
-        let mut text = String::from(match self.end {
-            End::Exit => "[Service]\nExecStart=:",
+        let (setting, ignored) = match self.end {
+            End::Exit => ("", ""),
             // It may have gone to the background; whatever it said, it goes on.
-            End::Ignore => "[Service]\nRemainAfterExit=yes\nExecStart=-:",
-            End::Respawn => "[Service]\nRestart=always\nExecStart=:",
-        });
+            End::Ignore => ("RemainAfterExit=yes\n", "-"),
+            End::Respawn => ("Restart=always\n", ""),
+        };
+        // The empty line takes back the template's. The colon: a dollar is a dollar.
+        let mut text = format!("[Service]\n{setting}ExecStart=\nExecStart={ignored}:");
         for (at, word) in self.words.iter().enumerate() {
             let space = if at == 0 { "" } else { " " };
             let _ = write!(text, "{space}{}", quoted(word));
@@ -165,6 +167,21 @@ fn others(name: &str) -> impl Iterator<Item = Instance> {
     })
 }
 
+/// Whether its program runs or is to run: only what systemd says it has neither started nor been told
+/// to is out of the way.
+fn is_in_use(instance: &Instance) -> bool {
+    let shown = Command::new("systemctl")
+        .arg("show")
+        .arg("--property=ActiveState,UnitFileState")
+        .arg(format!("websockify@{}.socket", instance.name))
+        .output();
+    let shown = shown.map(|shown| String::from_utf8_lossy(&shown.stdout).into_owned());
+    let shown = shown.unwrap_or_default();
+    let says = |line| shown.lines().any(|it| it == line);
+    let ended = says("ActiveState=inactive") || says("ActiveState=failed");
+    !(ended && says("UnitFileState=disabled"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Instance, quoted};
@@ -182,14 +199,22 @@ mod tests {
     #[test]
     fn what_the_end_of_a_program_means() {
         for (mode, socket, service) in [
-            ("", "BindsTo", "[Service]\nExecStart=:\"a\"\n"),
-            ("exit", "BindsTo", "[Service]\nExecStart=:\"a\"\n"),
+            ("", "BindsTo", "[Service]\nExecStart=\nExecStart=:\"a\"\n"),
+            (
+                "exit",
+                "BindsTo",
+                "[Service]\nExecStart=\nExecStart=:\"a\"\n",
+            ),
             (
                 "ignore",
                 "Wants",
-                "RemainAfterExit=yes\nExecStart=-:\"a\"\n",
+                "RemainAfterExit=yes\nExecStart=\nExecStart=-:\"a\"\n",
             ),
-            ("respawn", "Wants", "Restart=always\nExecStart=:\"a\"\n"),
+            (
+                "respawn",
+                "Wants",
+                "Restart=always\nExecStart=\nExecStart=:\"a\"\n",
+            ),
         ] {
             let lines = [("WRAP", "a"), ("WRAP_USER", "alice"), ("WRAP_MODE", mode)];
             let program = instance(&lines).program().unwrap().unwrap();
@@ -210,6 +235,13 @@ mod tests {
         assert_eq!(moves(&[("LISTEN", "192.0.2.1:80")]), Some(80));
         assert_eq!(moves(&[("TARGET", "localhost:5902")]), None);
         assert_eq!(moves(&[("UNIX_TARGET", "/run/a")]), None);
+    }
+
+    #[test]
+    fn what_it_is_told_is_in_no_error() {
+        let failure = instance(&[("WRAP", "a --password secret")]).program();
+        let text = failure.unwrap_err().to_string();
+        assert!(text.contains("whose program a is: "), "{text}");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use rustix::fs::{self, AtFlags, Dir, Gid, Mode, OFlags, Uid};
 
 use super::{FOLDER, Instance};
 use crate::error::Failure;
-use crate::limits;
 use crate::systemd::credentials;
 use crate::tls::certificate::in_directory;
+use crate::{executable, limits};
 
 /// Where the service's `RuntimeDirectory=` is.
 const RUNTIME: &str = "/run/websockify";
@@ -80,7 +80,7 @@ pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
         };
     }
     let mut content = Vec::new();
-    File::open(path)?
+    executable::open(Path::new(path))?
         .take(limits::CREDENTIAL_FILE)
         .read_to_end(&mut content)?;
     Ok(content)

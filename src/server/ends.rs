@@ -41,6 +41,8 @@ pub(super) enum Why {
     Option(&'static str),
     /// The wrapped program has ended, and this is its status.
     Program(u8),
+    /// A helper cannot be started again.
+    Lost,
     /// A signal.
     Told,
     /// A signal that says that we are to be started anew.

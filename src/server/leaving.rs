@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::ends::Signals;
+use super::ends::{Signals, Why};
 use super::hall::Hall;
 use crate::drain::{Drainer, Word};
 use crate::limits;
@@ -10,8 +10,9 @@ use crate::systemd::notify;
 use crate::wrap::Kept;
 
 /// Leaves the sessions that the service manager keeps to our successor, and ends all others before:
-/// those go on meanwhile, so that they pause for a moment only.
-pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) {
+/// those go on meanwhile, so that they pause for a moment only. Says whether that came to pass: not
+/// if we were told to end after all.
+pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) -> bool {
     notify::stopping("handing sessions over");
     let mut counts = hall.census.watch();
     drainer.tell(Word::Part);
@@ -19,7 +20,12 @@ pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Sign
         left = timeout(limits::PART_TIME, counts.wait_for(|counts| counts.passing() == 0)) => {
             warn_of_left(left.is_err(), hall);
         }
-        _ = signals.next() => log::warn!("told twice: handing over at once"),
+        told = signals.next() => {
+            if matches!(told, Why::Told) {
+                return false;
+            }
+            log::warn!("told twice: handing over at once");
+        }
         () = hall.linger(true) => {}
     }
     stop_helpers(hall).await;
@@ -32,6 +38,7 @@ pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Sign
     }
     log::info!("leaving {sessions} sessions to the next process");
     finish_recordings(hall).await;
+    true
 }
 
 /// Ends every session, then whatever we have started.

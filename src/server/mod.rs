@@ -57,6 +57,10 @@ use turned_away::TurnedAway;
 
 const IDLE: &str = "--idle-timeout";
 
+/// How a process ends whose sessions go on in the next: `EX_TEMPFAIL` of sysexits(3head). Our units
+/// take it for a success, and for a reason to start again.
+const HANDED_OVER: u8 = 75;
+
 /// What was read and checked before there were threads.
 struct Material {
     files: Option<Files>,
@@ -285,6 +289,12 @@ async fn serve(
             () = reload => {}
         }
     });
+    let mut lost = pin!(async {
+        tokio::select! {
+            () = hall.context.door.lost() => {}
+            () = hall.context.guide.lost() => {}
+        }
+    });
     // While we wait for sessions that end with us, and serve: until when.
     let mut parting = None;
     let why = loop {
@@ -298,6 +308,7 @@ async fn serve(
             () = begun(once, counts.clone()) => Why::Option("--run-once"),
             () = empty(only_one, counts.clone()) => Why::Option("--inetd"),
             status = ended(program.as_ref()) => Why::Program(status),
+            () = &mut lost => Why::Lost,
             () = hall.linger(false), if only_one => Why::Told,
             told = signals.next() => told,
             () = parted(parting, counts.clone()) => Why::Restart,
@@ -335,10 +346,13 @@ async fn serve(
             let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
             status = if told { 0 } else { ended };
         }
-        Why::Restart if hall.hands_over() => {
-            leaving::hand_over(&hall, &drainer, &mut signals).await;
-            return Ok(status);
+        why @ (Why::Restart | Why::Lost) if hall.hands_over() => {
+            if leaving::hand_over(&hall, &drainer, &mut signals).await {
+                let failed = matches!(why, Why::Lost);
+                return Ok(if failed { 1 } else { HANDED_OVER });
+            }
         }
+        Why::Lost => status = 1,
         Why::Told | Why::Restart => {}
     }
     leaving::end(&hall, &drainer, &mut signals, kept).await;

@@ -24,8 +24,14 @@ use crate::limits;
 /// Descriptors in an entry: the two sockets, and the memory that holds the session's state.
 pub const EACH: usize = 3;
 
-/// Where the manager says how much it keeps; systemd does so from 254 on, our units for those before.
-const SIZES: [&str; 2] = ["FDSTORE", "FILE_DESCRIPTOR_STORE_MAX"];
+/// Where the manager says how much it keeps; systemd does so from 254 on.
+const SIZE: &str = "FDSTORE";
+
+/// Where our units say so for a systemd before that.
+const SIZE_BY_UNIT: &str = "FILE_DESCRIPTOR_STORE_MAX";
+
+/// Systemd has it from 255 on. One that says nothing then keeps nothing, whatever our units say.
+const NEWER: &str = "/usr/lib/systemd/systemd-executor";
 
 /// The manager's store, as far as it is ours.
 #[derive(Debug)]
@@ -209,7 +215,12 @@ impl Drop for Stored {
 
 /// Sessions that fit in.
 fn sessions() -> usize {
-    let size = SIZES.iter().find_map(|name| env::var(name).ok());
+    let by_unit = || {
+        env::var(SIZE_BY_UNIT)
+            .ok()
+            .filter(|_| !Path::new(NEWER).exists())
+    };
+    let size = env::var(SIZE).ok().or_else(by_unit);
     let descriptors: usize = size.and_then(|size| size.parse().ok()).unwrap_or(0);
     (descriptors / EACH).min(limits::STORED_SESSIONS)
 }

@@ -155,6 +155,14 @@ impl Guide {
         }
     }
 
+    /// Returns when it cannot be started again.
+    pub async fn lost(&self) {
+        match &self.way {
+            Way::Tokens(many) => many.plugin.lost().await,
+            Way::One(_) => std::future::pending().await,
+        }
+    }
+
     /// Ends it; returns when it is gone.
     pub async fn stop(&self) {
         if let Way::Tokens(many) = &self.way {

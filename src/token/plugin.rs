@@ -93,6 +93,14 @@ impl Ready {
         }
     }
 
+    /// Returns when the helper cannot be started again.
+    pub(super) async fn lost(&self) {
+        match self {
+            Self::Exec(exec) => exec.helper().lost().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     /// Ends it; returns when it is gone.
     pub(super) async fn stop(&self) {
         if let Self::Exec(exec) = self {

@@ -1,6 +1,8 @@
 //! What a program file says about itself in its first bytes: whether a library can be preloaded.
 //! Bytes in, a verdict out (elf(5)).
 
+use crate::executable;
+
 /// What kind of file it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -29,13 +31,9 @@ const GO_BUILD: (&[u8], u32) = (b"Go\0\0", 4);
 /// Judges a file by its beginning.
 #[must_use]
 pub(super) fn kind(file: &[u8]) -> Kind {
-    if let Some(script) = file.strip_prefix(b"#!") {
-        let line = script.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
-        let mut words = line.split(|byte| *byte == b' ' || *byte == b'\t');
-        return match words.find(|word| !word.is_empty()) {
-            Some(interpreter) => Kind::Script(interpreter.to_vec()),
-            None => Kind::Unknown,
-        };
+    if let Some(words) = executable::script(file) {
+        let interpreter = words.first();
+        return interpreter.map_or(Kind::Unknown, |it| Kind::Script(it.to_vec()));
     }
     Reader::of(file)
         .and_then(|reader| reader.kind())

@@ -3,18 +3,16 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::elf::{Kind, kind};
 use crate::error::Failure;
+use crate::executable;
 use crate::limits;
-
-/// Scripts whose interpreter is a script: the kernel's own number.
-const INTERPRETERS: usize = 4;
 
 /// Finds the program that `name` means to execvp(3), and judges it for a user of `uid` and `gid`.
 ///
@@ -25,7 +23,7 @@ pub(super) fn judge(name: &OsStr, uid: u32, gid: u32) -> Result<(), Failure> {
     let shown = path.display();
     // Of a script, its interpreter decides.
     let mut file = path.clone();
-    for _ in 0..INTERPRETERS {
+    for _ in 0..executable::INTERPRETERS {
         let Some(beginning) = beginning(&file) else {
             // Whoever may not read it may still run it; then its first start says what is wrong.
             return Ok(());
@@ -84,34 +82,24 @@ pub(super) fn find(name: &OsStr) -> Result<PathBuf, Failure> {
             Ok(found) if !found.is_file() => {
                 Err(Failure::start(format!("cannot run {shown}: it is no file")))
             }
-            Ok(found) if !is_executable(&found) => Err(Failure::start(format!(
+            Ok(found) if !executable::is_executable(&found) => Err(Failure::start(format!(
                 "cannot run {shown}: it is not executable (chmod +x makes it so)"
             ))),
             Ok(_) => Ok(path),
         };
     }
     let folders = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
-    env::split_paths(&folders)
-        .map(|folder| folder.join(name))
-        .find(|path| fs::metadata(path).is_ok_and(|it| it.is_file() && is_executable(&it)))
-        .ok_or_else(|| {
-            Failure::start(format!(
-                "cannot run {shown}: there is no such program in PATH={}",
-                Path::new(&folders).display()
-            ))
-        })
-}
-
-fn is_executable(found: &fs::Metadata) -> bool {
-    found.mode() & 0o111 != 0
+    executable::find(name, &folders).ok_or_else(|| {
+        Failure::start(format!(
+            "cannot run {shown}: there is no such program in PATH={}",
+            Path::new(&folders).display()
+        ))
+    })
 }
 
 fn beginning(path: &Path) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path)
-        .and_then(|file| file.take(limits::PROGRAM_HEADERS).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Some(bytes),
+    match executable::beginning(path, limits::PROGRAM_HEADERS) {
+        Ok(bytes) => Some(bytes),
         // An interpreter that is not there: execve(2) will say so.
         Err(error) if error.kind() == ErrorKind::NotFound => Some(Vec::new()),
         Err(_) => None,

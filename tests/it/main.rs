@@ -30,6 +30,7 @@ mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
 mod inherited; // sockets from systemd and inetd
+mod instance; // what the service may do with its files
 mod last_bytes; // nothing is lost at an end, and little is held before it
 mod legacy; // clients of 2010 to 2016
 mod limits; // connections, descriptors, request heads

@@ -70,7 +70,7 @@ impl Service {
     /// is no process.
     pub(crate) fn restart(&mut self, meanwhile: impl FnOnce()) {
         self.process.signal(Signal::USR2);
-        assert_eq!(self.process.wait().code(), Some(0));
+        assert_eq!(self.process.wait().code(), Some(75));
         self.start_anew(meanwhile);
     }
 

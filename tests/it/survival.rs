@@ -397,7 +397,7 @@ fn a_session_inside_tls_is_waited_for() {
     inside.send(&Frame::close(1000, ""));
     assert_eq!(inside.close(), "1000");
     drop(inside);
-    assert_eq!(service.process().wait().code(), Some(0));
+    assert_eq!(service.process().wait().code(), Some(75));
     service.start_anew(|| {});
     plain.expect_echo("in the next process");
     new.expect_echo("as well");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use serde_json::Value;
 
@@ -16,7 +16,9 @@ use crate::bridge::{Bridge, free_port};
 use crate::inherited::activated;
 use crate::machine::skip;
 use crate::process::DEADLINE;
-use crate::wire::Wire;
+use crate::service::Service;
+use crate::wire::{Frame, Wire};
+use crate::wrap::children;
 
 /// Waits for the end of a process, which may be nobody's child any more.
 fn ends(pid: i64) {
@@ -150,6 +152,44 @@ fn the_bridge_is_in_its_sandbox_and_the_helper_is_not() {
     for start in &starts {
         ends(start["pid"].as_i64().unwrap());
     }
+}
+
+/// The process that starts helpers.
+fn starter(of: Pid) -> Pid {
+    let is_starter = |pid: &i32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).nth(1) == Some(b"--start-helper")
+    };
+    let found = children(of).into_iter().find(is_starter);
+    Pid::from_raw(found.unwrap()).unwrap()
+}
+
+#[test]
+fn without_what_starts_it_the_bridge_ends_in_good_order() {
+    let helper = Helper::new("");
+    let bridge = bridge(&helper, &[]);
+    let mut client = admitted(bridge.addr());
+    kill_process(starter(bridge.pid()), Signal::KILL).unwrap();
+    assert_eq!(client.close(), "1001 Server shutting down");
+    client.send(&Frame::close(1001, ""));
+    assert_eq!(bridge.wait().code(), Some(1));
+    let gone = "the process that starts helper helper.py is gone\n";
+    assert!(bridge.stderr().contains(gone), "{bridge:?}");
+    ends(helper.starts()[0]["pid"].as_i64().unwrap());
+}
+
+#[test]
+fn without_what_starts_it_sessions_go_on_in_the_next_process() {
+    let helper = Helper::new("");
+    let [plugin, source] = helper.options();
+    let mut service = Service::start(&[&plugin, &source, &backend::echo().to_string()]);
+    let mut client = admitted(service.addr());
+    service.wait_for_stored(1);
+    kill_process(starter(service.process().pid()), Signal::KILL).unwrap();
+    assert_eq!(service.process().wait().code(), Some(1));
+    service.start_anew(|| {});
+    client.expect_echo("and after it");
+    admitted(service.addr());
 }
 
 #[test]

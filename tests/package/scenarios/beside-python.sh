@@ -30,8 +30,15 @@ succeeds apt install --reinstall python3-websockify
 together
 echo '-- back to Debian'\''s'
 debians=$(inside apt-cache madison websockify | awk 'NR == 1 { print $3 }')
+# Refused, and no instance has been restarted for it.
+target 5900
+configure 5901 'WEBSOCKIFY_TARGET=localhost:5900'
+succeeds inside systemctl enable --now websockify@5901.socket
+served 5901
+first=$(main_pid websockify@5901.service)
 fails 100 apt install --allow-downgrades "websockify=$debians"
 grep -q 'remove this one first' "$scratch/fails" || fail "$(cat "$scratch/fails")"
+[ "$(main_pid websockify@5901.service)" = "$first" ] || fail 'the bridge was restarted'
 has_version "$version"
 together
 succeeds apt remove websockify

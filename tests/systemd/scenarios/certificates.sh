@@ -63,3 +63,8 @@ offered 5971 two.test
 rm "$(path /etc/first/live)" -r
 fails 1 inside systemctl restart websockify@5971.socket
 says websockify@5971.socket '--cert /etc/first/live: No such file'
+# On a disk that is mounted later than the generator runs: it is found by the start.
+succeeds inside systemctl daemon-reload
+lineage first two.test
+succeeds inside systemctl restart websockify@5971.socket
+offered 5971 two.test

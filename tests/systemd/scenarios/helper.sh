@@ -46,6 +46,14 @@ says $unit 'reloaded'
 eventually other_than "$again"
 served 6091 --path '/?token=known'
 tell open 'and here'
+# Without what starts helpers the bridge is of no use: it is started anew, and sessions go on.
+process=$(main_pid $unit)
+succeeds inside pkill --signal KILL --full -- '--start-helper where'
+says $unit 'the process that starts helper where is gone'
+eventually logged $unit '1 of 1 sessions of the process before go on'
+[ "$(main_pid $unit)" != "$process" ] || fail 'it goes on without'
+tell open 'in the next process'
+served 6091 --path '/?token=known'
 # The program and its interpreter, and no other.
 contains "$(property $unit ExecPaths)" '/usr/local/bin/where' || fail 'the generator named no helper'
 [ "$(property $unit KillMode)" = mixed ] || fail 'systemd ends the helper before the last session'

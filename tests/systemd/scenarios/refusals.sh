@@ -51,6 +51,34 @@ configure 5911 'WEBSOCKIFY_TOKEN_PLUGIN=TokenFile' 'WEBSOCKIFY_TOKEN_SOURCE=/etc
 chmod 600 "$folder/users"
 refused 5911 'may not read the file /etc/websockify/closed/users'
 rm -r "$folder"
+# A page that nobody shall have is no reason to have none.
+folder=$(path /usr/local/share/pages)
+mkdir -p "$folder"
+echo secret >"$folder/config.php"
+chmod 600 "$folder/config.php"
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_WEB=/usr/local/share/pages'
+succeeds inside websockify --check-instance 5911
+chmod 700 "$folder"
+refused 5911 'may not read the directory /usr/local/share/pages'
+# Sockets are asked for by name.
+chmod 711 "$folder"
+configure 5911 'WEBSOCKIFY_TOKEN_PLUGIN=UnixDomainSocketDirectory' 'WEBSOCKIFY_TOKEN_SOURCE=/usr/local/share/pages'
+succeeds inside websockify --check-instance 5911
+# What the service could not start with, for ever.
+configure 5911 'WEBSOCKIFY_TOKEN_PLUGIN=Exec' 'WEBSOCKIFY_TOKEN_SOURCE=/usr/local/share/pages/none'
+refused 5911 'a helper needs /usr/local/share/pages/none, which cannot be run: No such file'
+printf '#!/bin/sh\n' >"$folder/asked"
+chmod 700 "$folder/asked"
+configure 5911 'WEBSOCKIFY_TOKEN_PLUGIN=Exec' 'WEBSOCKIFY_TOKEN_SOURCE=/usr/local/share/pages/asked'
+refused 5911 'may not execute the file /usr/local/share/pages/asked'
+rm -r "$folder"
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_RECORD=/var/log/session'
+refused 5911 'WEBSOCKIFY_RECORD=/var/log/session: the service may not write there'
+override websockify@5911.service '[Service]' 'ReadWritePaths=-/var/log'
+succeeds inside websockify --check-instance 5911
+override websockify@5911.service '[Service]'
+configure 5911 'WEBSOCKIFY_TARGET=localhost:5900' $'WEBSOCKIFY_WEB=/srv/caf\xe9'
+refused 5911 'the line of WEBSOCKIFY_WEB is not UTF-8'
 configure desk 'WEBSOCKIFY_TARGET=localhost:5900'
 fails 1 inside websockify --check-instance desk
 contains "$(cat "$scratch/fails")" "'desk' is no port: add a line WEBSOCKIFY_LISTEN=" || fail "$(cat "$scratch/fails")"

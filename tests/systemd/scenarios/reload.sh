@@ -26,7 +26,7 @@ served 5961 --tls "$(path /etc/ssl/test/two.pem)"
 tell before 'still'
 # The status goes on saying so, and the record explains itself, until the files are mended.
 wrong='; not reloaded: --key /etc/ssl/test/live.key: no private key in PEM form in it'
-eventually status_is websockify@5961.service "1 session, * served, *, sandbox full$wrong"
+eventually status_is websockify@5961.service "1 session *,* served, *, sandbox full$wrong"
 contains "$(inside systemctl status websockify@5961.service || true)" "$wrong" || fail 'systemctl status does not say so'
 refusals=$(inside journalctl --quiet --catalog --since="@$since" --unit=websockify@5961.service \
     MESSAGE_ID=8d0f0d328402479f8118febba0d298f0)
@@ -39,7 +39,7 @@ eventually status_is websockify@5961.service "*; not reloaded: *'soon'*"
 sed -i '$d' "$(path /etc/websockify/5961.conf)"
 certificate two localhost
 succeeds inside systemctl reload websockify@5961.service
-eventually status_is websockify@5961.service '1 session, * served, *, sandbox full'
+eventually status_is websockify@5961.service '1 session *,* served, *, sandbox full'
 served 5961 --tls "$(path /etc/ssl/test/two.pem)"
 tell before 'and still'
 [ "$(main_pid websockify@5961.service)" = "$process" ] || fail 'it was restarted'

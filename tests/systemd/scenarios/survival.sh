@@ -24,8 +24,10 @@ end_by() {
 }
 upgrade() {
     # As dpkg does: another file in the old one's place, then what its scripts call.
-    install -m 755 "$BRIDGE" "$(path /usr/bin/websockify.new)"
-    mv "$(path /usr/bin/websockify.new)" "$(path /usr/bin/websockify)"
+    local program
+    program=$(path /usr/libexec/websockify/websockifyd)
+    install -m 755 "$BRIDGE" "$program.new"
+    mv "$program.new" "$program"
     inside systemctl daemon-reload
     inside systemctl restart websockify.target
 }
@@ -35,6 +37,11 @@ survive 6031 5906 0 50
 for ((i = 0; i < 5; i++)); do round "calm-restart-$i" restart; done
 summary calm-restart 5
 none calm-restart wrong told_lost cut ended refused unanswered
+
+# The signal of a restart without one, from somebody's hand.
+for ((i = 0; i < 3; i++)); do round "calm-signal-$i" end_by -USR2; done
+summary calm-signal 3
+none calm-signal wrong told_lost cut ended refused unanswered
 
 # 25 sessions that are full both ways, 25 with stamps; each byte is checked. And one that nobody
 # uses: whatever happens, and whenever, nothing of it is under way.

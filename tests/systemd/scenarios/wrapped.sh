@@ -73,13 +73,15 @@ succeeds inside systemctl restart websockify@5903.socket
 eventually peer greeting 5903 'RFB 003.008'
 [ "$(program 5903)" != "$desktop" ] || fail 'the desktop was not started again'
 
-# What cannot be run is refused where it is enabled.
+# What cannot be run is refused where it is enabled, and does not run.
 refused() {
-    fails 1 inside systemctl start websockify@5904.socket
+    fails 1 inside systemctl enable --now websockify@5904.socket
     says websockify@5904.socket "$1"
+    is websockify-program@5904.service inactive
+    ! inside pgrep -f 'Xvnc :4' || fail 'the program runs'
 }
 configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4'
-refused 'does not say whose program Xvnc:4 is: add a line WEBSOCKIFY_WRAP_USER='
+refused 'does not say whose program Xvnc is: add a line WEBSOCKIFY_WRAP_USER='
 configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4' 'WEBSOCKIFY_WRAP_USER=nobody-here'
 refused "there is no user 'nobody-here' here"
 configure 5904 'WEBSOCKIFY_WRAP=no-such-program :4' 'WEBSOCKIFY_WRAP_USER=alice'
@@ -89,7 +91,46 @@ refused 'WEBSOCKIFY_WRAP: missing closing quote'
 configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4' 'WEBSOCKIFY_WRAP_USER=alice' 'WEBSOCKIFY_TOKEN_PLUGIN=TokenFile' \
     'WEBSOCKIFY_TOKEN_SOURCE=/etc/tokens'
 refused 'WEBSOCKIFY_WRAP, tokens and WEBSOCKIFY_DEMO exclude each other'
-# 10439 is 5903 and a whole round of places.
+# So it is by a restart; mended, it runs as the file says now.
+configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4 -SecurityTypes None' 'WEBSOCKIFY_WRAP_USER=alice'
+succeeds inside systemctl enable --now websockify@5904.socket
+greets 5904 'RFB 003.008'
+configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4 -desktop mended -SecurityTypes None' 'WEBSOCKIFY_WRAP_USER=alice' \
+    'WEBSOCKIFY_WEB=/nowhere'
+succeeds inside systemctl daemon-reload
+fails 1 inside systemctl restart websockify@5904.socket
+is websockify-program@5904.service inactive
+is websockify@5904.service inactive
+sed -i '/WEB=/d' "$(path /etc/websockify/5904.conf)"
+succeeds inside systemctl start websockify@5904.socket
+greets 5904 'RFB 003.008'
+succeeds inside pgrep -f 'Xvnc :4 -desktop mended'
+
+# Taken out of the file, or with it, the program ends.
+configure 5904 'WEBSOCKIFY_TARGET=localhost:5902'
+succeeds inside systemctl daemon-reload
+succeeds inside systemctl restart websockify@5904.socket
+eventually state_is websockify-program@5904.service inactive
+! inside pgrep -f 'Xvnc :4' || fail 'the program runs on'
+is websockify@5904.socket active
+configure 5904 'WEBSOCKIFY_WRAP=Xvnc :4 -SecurityTypes None' 'WEBSOCKIFY_WRAP_USER=alice'
+succeeds inside systemctl daemon-reload
+succeeds inside systemctl restart websockify@5904.socket
+greets 5904 'RFB 003.008'
+rm "$(path /etc/websockify/5904.conf)"
+succeeds inside systemctl daemon-reload
+fails 1 inside systemctl restart websockify@5904.socket
+is websockify-program@5904.service inactive
+! inside pgrep -f 'Xvnc :4' || fail 'the program runs on'
+
+# 10439 is 5903 and a whole round of places. Who is first is not disturbed by a file.
 configure 10439 'WEBSOCKIFY_WRAP=Xvnc :4' 'WEBSOCKIFY_WRAP_USER=alice'
 fails 1 inside systemctl start websockify@10439.socket
 says websockify@10439.socket 'would be moved to where /etc/websockify/5903.conf has its own'
+succeeds inside systemctl restart websockify@5903.socket
+succeeds inside systemctl stop websockify@5903.socket
+fails 1 inside systemctl start websockify@10439.socket
+succeeds inside systemctl disable websockify@5903.socket
+succeeds inside systemctl start websockify@10439.socket
+fails 1 inside systemctl start websockify@5903.socket
+says websockify@5903.socket 'would be moved to where /etc/websockify/10439.conf has its own'
