@@ -66,8 +66,8 @@ pub fn resume(
         Ok((state, keep, target)) => {
             let seat = census.return_to(state.entry.client.ip(), context.store.is_some());
             let tally = &state.entry.tally;
-            let unsaid = tally.by_client() == 0 && tally.for_client() == 0;
-            let unsaid = unsaid && state.relay.to_target.is_empty();
+            let said = tally.by_client() + tally.for_client();
+            let unsaid = said == 0 && state.relay.to_target.is_empty();
             let line = context.monitor.ledger.resume(state.entry);
             let streams = (client, target);
             let (client_name, position) = (line.entry.client, state.relay.recording.clone());

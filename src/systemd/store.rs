@@ -187,8 +187,9 @@ impl Store {
 impl Stored {
     /// Takes it out, and returns when the manager has been told, or takes nothing in time.
     pub async fn remove(mut self) {
-        let _ = timeout(limits::STORE_TIME, self.store.take_out(self.name)).await;
-        self.stays = true;
+        let told = timeout(limits::STORE_TIME, self.store.take_out(self.name)).await;
+        // Otherwise it is told once it can be.
+        self.stays = told.is_ok();
     }
 
     /// Leaves the entry where it is, for the next run.
