@@ -101,7 +101,7 @@ fn bytes_that_wait_on_both_sides_go_along() {
     let told = std::sync::Arc::new(std::sync::Mutex::new(told));
     let target = backend::serve(move |mut stream| {
         let mut writer = stream.try_clone().unwrap();
-        let writing = std::thread::spawn(move || writer.write_all(&bytes(SIZE)).unwrap());
+        let writing = thread::spawn(move || writer.write_all(&bytes(SIZE)).unwrap());
         told.lock().unwrap().recv().unwrap();
         let mut heard = vec![0; SIZE];
         stream.read_exact(&mut heard).unwrap();
@@ -112,7 +112,7 @@ fn bytes_that_wait_on_both_sides_go_along() {
     let mut service = to(target);
     let mut client = Ws::open(service.addr());
     let mut writer = client.wire.stream().try_clone().unwrap();
-    let writing = std::thread::spawn(move || {
+    let writing = thread::spawn(move || {
         for piece in bytes(SIZE).chunks(100_000) {
             writer.write_all(&Frame::binary(piece).encode()).unwrap();
         }
@@ -327,7 +327,7 @@ fn what_the_store_has_no_room_for_ends_with_a_restart_and_it_is_said() {
             .contains("STATUS=2 sessions (1 of them end with a restart)")
             .then_some(())
     });
-    let leaving = std::thread::spawn(move || {
+    let leaving = thread::spawn(move || {
         assert_eq!(other.close(), "1001 Server shutting down");
         other.send(&Frame::close(1001, ""));
     });
@@ -356,7 +356,7 @@ fn a_session_whose_state_cannot_be_written_ends_with_its_process() {
         seen.notices.contains(status).then_some(())
     });
     client.expect_echo("and still served");
-    let leaving = std::thread::spawn(move || {
+    let leaving = thread::spawn(move || {
         assert_eq!(client.close(), "1001 Server shutting down");
         client.send(&Frame::close(1001, ""));
     });
