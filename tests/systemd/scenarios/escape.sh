@@ -21,7 +21,8 @@ given=(ESCAPE_PID="$other" ESCAPE_PORT=5999 ESCAPE_KEY="$key")
 in_unit() {
     configure 5932 'WEBSOCKIFY_LISTEN=5932' "WEBSOCKIFY_TARGET=$2" "WEBSOCKIFY_SANDBOX=$1" \
         "${given[@]}"
-    override websockify@5932.service '[Service]' 'Type=oneshot' 'Restart=no' 'WatchdogSec=0' \
+    override websockify@5932.service '[Service]' 'Type=oneshot' 'Restart=no' 'RestartForceExitStatus=' \
+        'WatchdogSec=0' \
         'BindReadOnlyPaths=/usr/bin/escape:/usr/libexec/websockify/websockifyd' "Environment=RUN=$1,$2"
     succeeds inside systemctl start websockify@5932.service
     says websockify@5932.service 'look a name up'
