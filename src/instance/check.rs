@@ -147,12 +147,7 @@ mod tests {
     #[test]
     fn two_encrypted_files_of_one_name_are_refused() {
         let judged = |keys: &str| {
-            let instance = Instance {
-                name: "1".into(),
-                path: "/etc/websockify/1.conf".into(),
-                variables: vec![("WEBSOCKIFY_KEY".into(), keys.into())],
-            };
-            let judged = instance.can_be_handed_over();
+            let judged = Instance::of("1", &[("KEY", keys)]).can_be_handed_over();
             judged.map_or_else(|failure| failure.to_string(), |()| String::new())
         };
         let said = judged("/etc/a/key.pem.cred,/etc/c/other.cred,/etc/b/key.pem.cred");

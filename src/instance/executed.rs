@@ -122,14 +122,7 @@ mod tests {
     use super::Instance;
 
     fn instance(lines: &[(&str, &str)]) -> Instance {
-        let lines = lines.iter();
-        Instance {
-            name: "1".into(),
-            path: "/etc/websockify/1.conf".into(),
-            variables: lines
-                .map(|(key, value)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned()))
-                .collect(),
-        }
+        Instance::of("1", lines)
     }
 
     #[test]

@@ -179,17 +179,6 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::Instance;
 
-    fn instance(name: &str, lines: &[(&str, &str)]) -> Instance {
-        Instance {
-            name: name.into(),
-            path: "/etc/websockify/x.conf".into(),
-            variables: lines
-                .iter()
-                .map(|(key, value)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned()))
-                .collect(),
-        }
-    }
-
     #[test]
     fn where_it_listens() {
         for (name, lines, expected) in [
@@ -208,7 +197,7 @@ mod tests {
             ("vnc", &[("LISTEN", "6080\nExecStartPre=/bin/sh")], ""),
         ] {
             assert_eq!(
-                instance(name, lines).socket(),
+                Instance::of(name, lines).socket(),
                 format!("[Socket]\n{expected}")
             );
         }
@@ -228,7 +217,7 @@ mod tests {
             ),
         ] {
             assert!(
-                instance("1", lines).service().contains(expected),
+                Instance::of("1", lines).service().contains(expected),
                 "{lines:?}"
             );
         }
@@ -242,7 +231,11 @@ mod tests {
             ],
             &[("TARGET", "localhost:1"), ("UNIX_TARGET", "/s")],
         ] {
-            assert_eq!(instance("1", lines).service(), "[Service]\n", "{lines:?}");
+            assert_eq!(
+                Instance::of("1", lines).service(),
+                "[Service]\n",
+                "{lines:?}"
+            );
         }
     }
 
@@ -255,7 +248,7 @@ mod tests {
             ("AUTH_SOURCE", "'/no/a b'\n'/no/%i'"),
         ];
         assert_eq!(
-            instance("1", &lines).service(),
+            Instance::of("1", &lines).service(),
             "[Service]\nExecPaths=-/no/such\nKillMode=mixed\n"
         );
     }
@@ -264,7 +257,7 @@ mod tests {
     fn certificates_of_a_directory_are_copied_at_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_str().unwrap();
-        let text = instance("1", &[("CERT", path), ("KEY", "/a/key")]).service();
+        let text = Instance::of("1", &[("CERT", path), ("KEY", "/a/key")]).service();
         assert!(text.contains(" --refresh-credentials 1\n"), "{text}");
         assert!(text.contains("LoadCredential=a+key:/a/key\n"), "{text}");
         assert!(!text.contains(&format!(":{path}\n")), "{text}");
@@ -273,7 +266,7 @@ mod tests {
     /// It may be on a disk that is mounted later, and be a directory then.
     #[test]
     fn a_certificate_that_is_not_there_is_looked_for_at_the_start() {
-        let text = instance("1", &[("CERT", "/no/such"), ("KEY", "/no/key")]).service();
+        let text = Instance::of("1", &[("CERT", "/no/such"), ("KEY", "/no/key")]).service();
         assert!(text.contains(" --refresh-credentials 1\n"), "{text}");
         assert!(text.contains("LoadCredential=no+key:/no/key\n"), "{text}");
         assert!(!text.contains(":/no/such\n"), "{text}");
@@ -281,7 +274,7 @@ mod tests {
 
     #[test]
     fn keys_are_handed_over_and_nothing_else_gets_into_a_unit() {
-        let text = instance(
+        let text = Instance::of(
             "1",
             &[
                 ("SSL_TARGET_CERT", "/a/full.pem,/b/full.pem"),

@@ -153,6 +153,20 @@ fn read_bounded(path: &Path) -> io::Result<String> {
 }
 
 #[cfg(test)]
+impl Instance {
+    /// One whose file has these variables, less `WEBSOCKIFY_`.
+    fn of(name: &str, lines: &[(&str, &str)]) -> Self {
+        let variable =
+            |(key, value): &(&str, &str)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned());
+        Self {
+            name: name.into(),
+            path: format!("{FOLDER}/{name}.conf").into(),
+            variables: lines.iter().map(variable).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::fs;
 

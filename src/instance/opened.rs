@@ -89,15 +89,7 @@ mod tests {
 
     #[test]
     fn no_more_is_needed_than_the_service_uses() {
-        let used = |lines: &[(&str, &str)]| {
-            let variable =
-                |(key, value): &(&str, &str)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned());
-            used(&Instance {
-                name: "1".into(),
-                path: "/etc/websockify/1.conf".into(),
-                variables: lines.iter().map(variable).collect(),
-            })
-        };
+        let used = |lines: &[(&str, &str)]| used(&Instance::of("1", lines));
         for (lines, need, place) in [
             (&[("WEB", "/srv")][..], Need::Reach, "/srv"),
             (&[("AUTH_SOURCE", "@/etc/users")], Need::Read, "/etc/users"),

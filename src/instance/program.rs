@@ -187,13 +187,7 @@ mod tests {
     use super::{Instance, quoted};
 
     fn instance(lines: &[(&str, &str)]) -> Instance {
-        let variable =
-            |(key, value): &(&str, &str)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned());
-        Instance {
-            name: "5901".into(),
-            path: "/etc/websockify/5901.conf".into(),
-            variables: lines.iter().map(variable).collect(),
-        }
+        Instance::of("5901", lines)
     }
 
     #[test]

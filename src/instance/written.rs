@@ -120,14 +120,7 @@ mod tests {
         ReadWritePaths=\nBindPaths=\nTemporaryFileSystem=\n";
 
     fn judged(lines: &[(&str, &str)], shown: &str) -> String {
-        let variable =
-            |(key, value): &(&str, &str)| (format!("WEBSOCKIFY_{key}"), (*value).to_owned());
-        let instance = Instance {
-            name: "1".into(),
-            path: "/etc/websockify/1.conf".into(),
-            variables: lines.iter().map(variable).collect(),
-        };
-        let judged = instance.is_written_where(shown);
+        let judged = Instance::of("1", lines).is_written_where(shown);
         judged.map_or_else(|failure| failure.to_string(), |()| String::new())
     }
 

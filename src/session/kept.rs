@@ -81,11 +81,9 @@ pub fn resume(
                 Some(Box::new(recording))
             });
             let settings = context.settings;
-            let relay = Relay::resume(state.relay, streams, settings, recording, keep);
+            let mut relay = Relay::resume(state.relay, streams, settings, recording, keep);
             tokio::spawn(async move {
-                let mut relay = relay;
                 relate(&context, &mut relay, Some(line), stored, &seat).await;
-                drop(seat);
             });
             Some(true)
         }

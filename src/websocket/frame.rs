@@ -151,6 +151,20 @@ pub fn append(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
+/// A client's frame, for tests: first byte as given, masked, the length in its shortest form.
+#[cfg(test)]
+pub(crate) fn of_a_client(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut out = Vec::new();
+    append(&mut out, Opcode::Binary, payload);
+    out[0] = first;
+    out[1] |= 0x80;
+    let header = out.len() - payload.len();
+    super::mask::unmask(&mut out[header..], MASK);
+    out.splice(header..header, MASK);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;

@@ -29,6 +29,14 @@ pub(crate) fn assert_playable(script: &str) {
     }
 }
 
+/// What both sides said, by a script in which no brace was said.
+pub(crate) fn said(script: &str) -> Vec<&str> {
+    script
+        .lines()
+        .filter_map(|it| it.split(['{', '}']).nth(2))
+        .collect()
+}
+
 #[test]
 fn a_full_disk_ends_the_recording_and_nothing_else() {
     let Some(apart) = machine::apart(

@@ -10,9 +10,10 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::entry;
-use super::peers::{SETTINGS, Scattered, masked, rest};
+use super::peers::{SETTINGS, Scattered, rest};
 use crate::handover::state::{State, Unreadable, refit};
 use crate::relay::Snapshot;
+use crate::websocket::frame::of_a_client as masked;
 
 /// What version 1 wrote, and must be read for ever: of the session in [`cut`].
 const VERSION_1: &[u8] = include_bytes!("version-1.state");

@@ -17,9 +17,7 @@ use crate::handover::state::STILL;
 use crate::log::Summary;
 use crate::relay::{Client, Outcome, Relay, Settings};
 use crate::stream::{Socket, Stream};
-use crate::websocket::frame::{self, Opcode};
 use crate::websocket::framing::Framing;
-use crate::websocket::mask::unmask;
 
 /// So little room that a few kilobytes stall either way.
 const ROOM: usize = 4096;
@@ -154,19 +152,6 @@ pub(super) async fn rest() {
     for _ in 0..32 {
         yield_now().await;
     }
-}
-
-/// One frame of the client.
-pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-    let mut out = Vec::new();
-    frame::append(&mut out, Opcode::Binary, payload);
-    out[0] = first;
-    out[1] |= 0x80;
-    let header = out.len() - payload.len();
-    unmask(&mut out[header..], MASK);
-    out.splice(header..header, MASK);
-    out
 }
 
 impl End {

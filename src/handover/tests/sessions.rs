@@ -11,12 +11,13 @@ use tokio::runtime::Builder;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::peers::{End, SETTINGS, Scattered, Store, masked, rest, session, session_by};
+use super::peers::{End, SETTINGS, Scattered, Store, rest, session, session_by};
 use crate::handover::keep::Keep;
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
 use crate::relay::{Outcome, Relay, Settings};
 use crate::websocket::close::Close;
+use crate::websocket::frame::of_a_client as masked;
 use crate::websocket::framing::Framing;
 
 /// More than any socket has.

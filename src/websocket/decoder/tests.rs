@@ -2,21 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Close, Decoded, Decoder, End, Opcode, Violation, frame, unmask};
-
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-/// A client's frame: first byte as given, masked, the length in its shortest form.
-fn client(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    frame::append(&mut out, Opcode::Binary, payload);
-    out[0] = first;
-    out[1] |= 0x80;
-    let header = out.len() - payload.len();
-    unmask(&mut out[header..], MASK);
-    out.splice(header..header, MASK);
-    out
-}
+use super::frame::of_a_client as client;
+use super::{Close, Decoded, Decoder, End, Opcode, Violation, frame};
 
 /// Everything a stream gives when it arrives in the given pieces.
 fn decoded(stream: &[u8], cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<End>) {

@@ -8,6 +8,7 @@ use crate::backend;
 use crate::bridge::Bridge;
 use crate::last_bytes::pattern;
 use crate::real::{node, succeeds};
+use crate::record::said;
 use crate::wire::{Frame, UPGRADE, Wire, Ws};
 
 const MIB: usize = 1 << 20;
@@ -138,11 +139,10 @@ fn a_recording_holds_bytes() {
     bridge.terminate();
     bridge.wait();
     let script = std::fs::read_to_string(folder.path().join("tape.1")).unwrap();
-    let said: Vec<&str> = script
-        .lines()
-        .filter_map(|it| it.split(['{', '}']).nth(2))
-        .collect();
-    assert_eq!(said, ["first',", "first',", "second',", "second',"]);
+    assert_eq!(
+        said(&script),
+        ["first',", "first',", "second',", "second',"]
+    );
 }
 
 #[test]

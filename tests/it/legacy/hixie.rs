@@ -4,6 +4,7 @@ use super::{HIXIE, KEY3, KEYS, SOLUTION, bridge, frame, head, until};
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::last_bytes::pattern;
+use crate::record::said;
 use crate::tls::{Authority, Dialer};
 use crate::wire::{Wire, Ws};
 
@@ -340,11 +341,7 @@ fn a_recording_holds_bytes() {
     bridge.terminate();
     bridge.wait();
     let script = std::fs::read_to_string(folder.path().join("tape.1")).unwrap();
-    let said: Vec<&str> = script
-        .lines()
-        .filter_map(|it| it.split(['{', '}']).nth(2))
-        .collect();
-    assert_eq!(said, ["hello',", "hello',"]);
+    assert_eq!(said(&script), ["hello',", "hello',"]);
 }
 
 /// Nobody waits for the bytes behind a request when the bridge ends.
