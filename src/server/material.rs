@@ -139,6 +139,7 @@ impl Material {
             program,
             ssl_target: service.ssl_target,
             walls: self.walls,
+            sources: service.sources,
             announce: service.proxy_protocol,
             settings: Settings {
                 heartbeat: service.heartbeat,

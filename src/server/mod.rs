@@ -42,6 +42,7 @@ pub fn run(mut config: Config, left: Vec<Left>, daemon: Option<Daemon>) -> Resul
     let control = config.control.clone();
     let (wrap, pid_file) = (config.wrap.take(), config.pid_file.take());
     let (listen, wanted, service, mut material) = Material::load(config, watched)?;
+    service.sources.are_here()?;
     let doors = listener::open(listen)?;
     let listen = control.map(|path| Listen::Unix { path, mode: 0o600 });
     let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();
@@ -85,7 +86,7 @@ pub fn check(config: Config) -> Result<String, Failure> {
     let watched = watched(&config);
     let plan = Plan::new(&config, &watched);
     let target = config.to.as_ref().and_then(token::Options::target).cloned();
-    let (listen, wanted, ..) = Material::load(config, watched)?;
+    let (listen, wanted, service, _) = Material::load(config, watched)?;
     let mut good = "the configuration is good".to_owned();
     if let Some(target) = target {
         if listener::is_ours(&listen, &target) {
@@ -95,6 +96,10 @@ pub fn check(config: Config) -> Result<String, Failure> {
             )));
         }
         good += &format!(": {listen} to {target}");
+    }
+    // When an instance is checked, at boot, the address may come up later than its socket.
+    if let Err(failure) = service.sources.are_here() {
+        log::warn!("{failure}");
     }
     // For real: nothing comes behind it.
     sandbox::enter(wanted, &plan)?;
