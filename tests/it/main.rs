@@ -20,6 +20,7 @@ mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
+mod conformance; // the Autobahn test suite
 mod control; // websockify ctl, and counts for monitoring
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
