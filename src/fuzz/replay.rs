@@ -42,6 +42,7 @@ pub(super) fn replay(name: &str) {
 fn run(name: &str, target: fn(&[u8]), input: &[u8]) {
     struct Found<'i>(&'i str, &'i [u8]);
     impl Drop for Found<'_> {
+        #[expect(clippy::print_stderr, reason = "a failed test shows its input")]
         fn drop(&mut self) {
             if thread::panicking() {
                 let file = std::env::temp_dir().join(format!("websockify-fuzz-{}", self.0));

@@ -63,7 +63,11 @@ fn by_states(text: &str) -> Vec<(String, String)> {
             }
             (At::BeforeValue, '\'') => At::Single,
             (At::BeforeValue, '"') => At::Double,
-            (At::BeforeValue | At::Value, '\\') => At::ValueEscape,
+            (At::BeforeValue | At::Value, '\\') => {
+                // Also at the end of the file.
+                kept = value.len();
+                At::ValueEscape
+            }
             (At::BeforeValue, _) if blank => At::BeforeValue,
             (At::BeforeValue | At::Value, _) => {
                 value.push(character);

@@ -50,5 +50,6 @@ mod survival; // sessions that go on in the next process
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token
+mod unsafe_code; // its inventory
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
 mod wrap; // a program behind the bridge, and what is preloaded into it
