@@ -21,6 +21,7 @@ mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
 mod control; // websockify ctl, and counts for monitoring
+mod costs; // system calls
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
