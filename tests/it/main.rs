@@ -22,6 +22,7 @@ mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
 mod conformance; // the Autobahn test suite
 mod control; // websockify ctl, and counts for monitoring
+mod costs; // system calls
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
