@@ -57,7 +57,7 @@ struct Options {
     #[arg(long, default_value_t = 4000)]
     sessions: usize,
     /// Only lines with this word in their names
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", conflicts_with = "docs")]
     only: String,
     /// Write PERFORMANCE.md and its pictures in this folder anew; every peer has to be there
     #[arg(long)]
@@ -146,7 +146,7 @@ fn run(options: &Options) -> io::Result<bool> {
     }
     progress("");
     report.heading = format!(
-        "{}, on {}: {}. {} rounds, {} s for each piece of work; {}.",
+        "{}, on {}: {}. Rounds: {}, each piece of work {} s; {}.",
         machine::today(),
         machine::machine(),
         report.versions(),

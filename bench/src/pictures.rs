@@ -69,8 +69,9 @@ pub(crate) fn all(lines: &[Line], results: &Results) -> Vec<Picture> {
         curves
     };
     let picture = |name, words, svg| Picture { name, words, svg };
-    let sessions = SESSIONS.map(|sessions| sessions.to_string());
-    let parts = PERMILLE.map(|permille| format!("{} %", permille as f64 / 10.0));
+    let sessions = SESSIONS.map(|sessions| (sessions.to_string(), (sessions as f64).log10()));
+    let part = |permille| format!("{} %", permille as f64 / 10.0);
+    let parts: Vec<_> = std::iter::zip(PERMILLE.map(part), (0..).map(f64::from)).collect();
     vec![
         picture(
             "throughput.svg",

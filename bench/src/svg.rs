@@ -108,14 +108,11 @@ pub(crate) struct Curve {
     pub(crate) points: Vec<(usize, f64)>,
 }
 
-/// Curves over evenly spaced marks, on a scale of powers of ten.
-pub(crate) fn curves(
-    title: &str,
-    across: &str,
-    up: &str,
-    marks: &[String],
-    all: &[Curve],
-) -> String {
+/// A mark below the curves, and where it stands between the others.
+pub(crate) type Mark = (String, f64);
+
+/// Curves over at least two marks, on a scale of powers of ten.
+pub(crate) fn curves(title: &str, across: &str, up: &str, marks: &[Mark], all: &[Curve]) -> String {
     const LEFT: f64 = 64.0;
     const TOP: f64 = 64.0;
     const WIDTH: f64 = 480.0;
@@ -131,8 +128,8 @@ pub(crate) fn curves(
         .log10()
         .ceil()
         .max(lowest + 1.0);
-    let step = WIDTH / (marks.len().max(2) - 1) as f64;
-    let x = |mark: usize| LEFT + 12.0 + step * mark as f64;
+    let (first, last) = (marks[0].1, marks[marks.len() - 1].1);
+    let x = |mark: usize| LEFT + 12.0 + (marks[mark].1 - first) / (last - first) * WIDTH;
     let y = |value: f64| TOP + (highest - value.log10()) / (highest - lowest) * HEIGHT;
     let (right, bottom) = (x(marks.len() - 1) + 12.0, TOP + HEIGHT);
 
@@ -150,7 +147,7 @@ pub(crate) fn curves(
             at = y(value),
         );
     }
-    for (mark, name) in marks.iter().enumerate() {
+    for (mark, (name, _)) in marks.iter().enumerate() {
         let _ = write!(
             body,
             "<text class='small' x='{:.1}' y='{}' text-anchor='middle'>{name}</text>",
@@ -187,21 +184,26 @@ pub(crate) fn curves(
             );
         }
         lowest_name = f64::max(lowest_name + 18.0, end);
+        let (mark, value) = curve.points[curve.points.len() - 1];
+        let until = match mark + 1 == marks.len() {
+            true => String::new(),
+            false => format!(" (at {})", marks[mark].0),
+        };
         let _ = write!(
             body,
             "<path class='curve' stroke='{colour}' d='{path}'/>\
              <rect x='{:.1}' y='{:.1}' width='10' height='10' fill='{colour}'/>\
-             <text x='{:.1}' y='{:.1}'>{} {}</text>",
+             <text x='{:.1}' y='{:.1}'>{} {}{until}</text>",
             right + 10.0,
             lowest_name - 5.0,
             right + 26.0,
             lowest_name + 4.5,
             curve.name,
-            short(curve.points.last().map_or(0.0, |point| point.1)),
+            short(value),
             colour = curve.colour,
         );
     }
-    document(780.0, bottom + 52.0, &body)
+    document(820.0, bottom + 52.0, &body)
 }
 
 fn heading(title: &str) -> String {
