@@ -1,6 +1,7 @@
 complete -c websockify -l unix-listen -d 'Listen on a Unix socket instead of a port; a stale socket there is replaced, nothing else' -r -F
 complete -c websockify -l unix-listen-mode -d 'Permissions of the --unix-listen socket, in octal' -r
 complete -c websockify -l unix-target -d 'Bridge to a Unix socket instead of a port' -r -F
+complete -c websockify -l bind-source -d 'Connect to TCP targets from ADDRESS of this machine, of the target\'s family; repeat it or separate by commas, and sessions take turns. One has about 28000 ports towards one target: where they are all in use, the next is tried' -r
 complete -c websockify -l cert -d 'Certificate with its chain, in PEM; or a directory of them, as certbot\'s; repeat it or separate by commas, and each client gets the one it asks for by name. Unless given, self.pem if it is here. TLS and plain clients share the port' -r -F
 complete -c websockify -l key -d 'Key of the certificate, if it is not in the same file; as many as there are of --cert' -r -F
 complete -c websockify -l key-password -d 'Password of an encrypted key. Every user of this machine can read it in the list of processes: better use --key-password-file' -r

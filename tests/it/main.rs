@@ -44,6 +44,7 @@ mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod service; // a bridge under a manager that restarts it and keeps what it stores
+mod sources; // --bind-source
 mod survival; // sessions that go on in the next process
 
 mod targets; // ways to a target
