@@ -78,7 +78,7 @@ pub fn resume(
                     // It was not recorded so far, the recording was given up, or a process was killed that
                     // had yet to write it: none is played from its middle.
                     None => {
-                        log::info!("session {} is recorded no further", name.number);
+                        log::info!("session {} goes on without being recorded", name.number);
                         return None;
                     }
                 };
