@@ -423,6 +423,10 @@ pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
 /// How long our exit waits for recordings to be written to their end.
 pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
 
+/// How long a session that is handed over waits for its recording to be on the disk. Shorter than
+/// [`HAND_OVER_TIME`], so that a disk that hangs costs recordings and no session.
+pub const RECORD_LEAVE_TIME: Duration = Duration::from_secs(1);
+
 /// How often a session that ends at a time looks at the clock: it may have been set, or the machine
 /// have slept, of which no timer tells.
 pub const CLOCK_LOOK: Duration = Duration::from_secs(60);

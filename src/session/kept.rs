@@ -75,8 +75,12 @@ pub fn resume(
                 let recording = match position {
                     Some(position) => recorder.resume(position, &client_name),
                     None if unsaid => recorder.begin(&client_name),
-                    // It was not recorded so far, or was given up: none is played from its middle.
-                    None => return None,
+                    // It was not recorded so far, the recording was given up, or a process was killed that
+                    // had yet to write it: none is played from its middle.
+                    None => {
+                        log::info!("session {} is recorded no further", name.number);
+                        return None;
+                    }
                 };
                 Some(Box::new(recording))
             });
