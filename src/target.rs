@@ -1,5 +1,7 @@
 //! Where to: the only place that knows what a target is, resolves its name and connects to it.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod sources;
 pub mod walls;
 
