@@ -38,7 +38,7 @@ if command -v shellcheck >/dev/null; then
     run shellcheck -x run preload/rebind systemd/websockify-generator systemd/websockify-instance \
         .ci/run tools/*.sh tests/systemd/run tests/systemd/rig tests/systemd/scenario \
         tests/selinux/run tests/selinux/guest \
-        tests/package/build tests/package/run debian/crates-copyright debian/*.p[ro]* \
+        tests/package/build tests/package/build-on-13 tests/package/run debian/crates-copyright debian/*.p[ro]* \
         debian/tests/activation debian/tests/common debian/tests/purge debian/tests/upgrade
 else
     echo 'no shellcheck here: the shell scripts are not checked'

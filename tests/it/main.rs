@@ -22,6 +22,7 @@ mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
 mod conformance; // the Autobahn test suite
 mod control; // websockify ctl, and counts for monitoring
+mod costs; // system calls
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
@@ -45,6 +46,7 @@ mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod service; // a bridge under a manager that restarts it and keeps what it stores
+mod sources; // --bind-source
 mod survival; // sessions that go on in the next process
 
 mod targets; // ways to a target
