@@ -42,7 +42,7 @@ use crate::sandbox::{self, Sandbox};
 use crate::session::Context;
 use crate::systemd::inherited::Left;
 use crate::systemd::notify;
-use crate::systemd::store::Store;
+use crate::systemd::store::{self, Store};
 use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
@@ -66,6 +66,8 @@ struct Material {
     files: Option<Files>,
     tls: Option<Tls>,
     target_tls: Option<Client>,
+    /// Whether the kernel can go on with TLS in the next process; of no interest where it need not.
+    kernel_tls: Option<bool>,
     door: AuthDoor,
     record: Option<Destination>,
     /// None for the demo, which brings its own target.
@@ -163,12 +165,18 @@ impl Material {
         config: Config,
         watched: Vec<PathBuf>,
     ) -> Result<(Listen, sandbox::Wanted, Service, Self), Failure> {
+        let tls = config.tls.is_some() || config.target_tls.is_some();
+        let kernel_tls = (tls && store::is_there()).then(tls::kernel::is_there);
+        let kernel = kernel_tls.unwrap_or_default();
+        let tls = config.tls.map(|it| Tls::load(it, kernel));
+        let target_tls = config.target_tls.map(|it| Client::load(it, kernel));
         let material = Self {
             // Before they are read: what changes from now on is noticed.
             stamp: reload::stamp(watched.into_iter()),
             files: config.web.as_ref().map(Files::open).transpose()?,
-            tls: config.tls.map(Tls::load).transpose()?,
-            target_tls: config.target_tls.map(Client::load).transpose()?,
+            tls: tls.transpose()?,
+            target_tls: target_tls.transpose()?,
+            kernel_tls,
             door: AuthDoor::load(config.auth)?,
             record: config.record.as_deref().map(Destination::new).transpose()?,
             guide: config.to.map(Guide::load).transpose()?,
@@ -208,6 +216,9 @@ async fn serve(
     let stamp = std::mem::take(&mut material.stamp);
     let (timeouts, once) = ((service.timeout, service.idle_timeout), service.run_once);
     let patience = service.drain_timeout;
+    if let Some(kernel_tls) = material.kernel_tls.filter(|_| store.is_some()) {
+        log::info!("{}", tls::kernel::told(kernel_tls));
+    }
     let control = material.control.take();
     let entered = supervised.map(Supervised::enter).transpose();
     let (program, keeper) = entered.map_err(cannot("cannot wrap a program"))?.unzip();
