@@ -40,7 +40,7 @@ for port in 6051 6052 6053; do
     says $unit 'the kernel does TLS'
 done
 
-# TLS on both sides: the targets' at 5907 and 5908, and what is in it at 5906.
+# TLS on both sides: the targets' at 5907 and 5909, and what is in it at 5906.
 for version in 1.2 1.3; do
     port=$([ $version = 1.2 ] && echo 6054 || echo 6056)
     unit=websockify@$port.service at=$((port - 147))
