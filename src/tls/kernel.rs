@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::keys::Keys;
 use crate::limits;
 use crate::stream::Socket;
+use crate::systemd::inherited::Inherited;
 
 /// What the kernel calls it.
 const TLS: &[u8] = b"tls";
@@ -47,14 +48,16 @@ pub struct KernelTls {
 }
 
 /// Whether the kernel does TLS. It asks for its module where that is not there, which helps only who
-/// may load one.
+/// may load one. `inherited` is what it is asked by where we may make no socket for the Internet, as
+/// in a service whose target is a Unix socket.
 #[must_use]
-pub fn is_there() -> bool {
-    let Ok(socket) = socket2::Socket::new(Domain::IPV4, Type::STREAM, None) else {
-        return false;
-    };
+pub fn is_there(inherited: &[Inherited]) -> bool {
     // It would, if this were connected; where it does not know TLS, it says that first.
-    setsockopt(&socket, TcpUlp::default(), &TLS) == Err(Errno::ENOTCONN)
+    let ask = |socket| setsockopt(&socket, TcpUlp::default(), &TLS) == Err(Errno::ENOTCONN);
+    match socket2::Socket::new(Domain::IPV4, Type::STREAM, None) {
+        Ok(socket) => ask(socket.as_fd()),
+        Err(_) => inherited.iter().any(|it| ask(it.socket.as_fd())),
+    }
 }
 
 /// What the log says of that.

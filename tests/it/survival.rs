@@ -384,7 +384,7 @@ fn a_process_that_stores_nothing_takes_out_what_it_finds() {
 /// go on to be served.
 #[test]
 fn a_session_inside_tls_is_waited_for() {
-    if websockify::tls::kernel::is_there() {
+    if websockify::tls::kernel::is_there(&[]) {
         let test = "survival::a_session_inside_tls_is_waited_for";
         return machine::skip(test, "the kernel does TLS, so it goes on");
     }
