@@ -14,7 +14,6 @@ use serde_json::Value;
 use crate::backend;
 use crate::control::ctl;
 use crate::machine;
-use crate::process::DEADLINE;
 use crate::record::assert_playable;
 use crate::service::Service;
 use crate::tls::{self, Authority};
