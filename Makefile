@@ -21,7 +21,7 @@ SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
 POLICY := $(CARGO_TARGET_DIR)/selinux/websockifyd.pp
 
-.PHONY: build demo test check install deb selinux selinux-install test-selinux test-ktls clean help
+.PHONY: build demo test check bench install deb selinux selinux-install test-selinux test-ktls clean help
 
 build: $(BRIDGE)
 
@@ -39,6 +39,10 @@ test:
 
 check:
 	@tools/check.sh
+
+# QUICK=yes has a look, and writes nothing; ROUNDS=5.
+bench: build
+	@tools/bench.sh
 
 # What is installed where, also for the package: debian/rules asks for this.
 install: $(BRIDGE)
@@ -106,5 +110,6 @@ help:
 	@echo 'make selinux  build the policy for SELinux: $(POLICY)'
 	@echo 'make test-selinux  try it where SELinux enforces it, in emulated machines; takes its time'
 	@echo 'make test-ktls  try sessions that outlive us inside TLS, there as well'
+	@echo 'make bench    what a session costs beside other bridges, into docs/PERFORMANCE.md (QUICK=yes)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

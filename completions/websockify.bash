@@ -38,7 +38,7 @@ _websockify() {
 
     case "${cmd}" in
         websockify)
-            opts="-6 -D -v -h -V --unix-listen --unix-listen-mode --unix-target --inetd --prefer-ipv6 --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --heartbeat --run-once --timeout --idle-timeout --drain-timeout --record --daemon --pid-file --log-file --syslog --legacy-syslog --verbose --traffic --wrap-mode --wrap-user --sandbox --check-config --check-instance --libserver --demo --help --version ctl"
+            opts="-6 -D -v -h -V --unix-listen --unix-listen-mode --unix-target --bind-source --inetd --prefer-ipv6 --cert --key --key-password --key-password-file --ssl-only --ssl-version --ssl-ciphers --verify-client --cafile --ssl-target --ssl-target-cafile --ssl-target-name --ssl-target-cert --ssl-target-key --ssl-target-insecure --web --file-only --auth-plugin --auth-source --web-auth --token-plugin --token-source --host-token --token-from --token-issuer --token-audience --token-expiry --token-errors --allow-target --target-config --trusted-proxy --accept-proxy-protocol --proxy-protocol --frame-ancestors --subprotocol --legacy-protocols --health-path --metrics-path --control-socket --max-connections --max-connections-per-address --heartbeat --run-once --timeout --idle-timeout --drain-timeout --record --daemon --pid-file --log-file --syslog --legacy-syslog --verbose --traffic --wrap-mode --wrap-user --sandbox --check-config --check-instance --libserver --demo --help --version ctl"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -53,6 +53,10 @@ _websockify() {
                     return 0
                     ;;
                 --unix-target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bind-source)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -94,6 +94,13 @@ pub struct Options {
     #[arg(help_heading = SOCKETS, long, value_name = "FILE", env = "WEBSOCKIFY_UNIX_TARGET")]
     pub unix_target: Option<PathBuf>,
 
+    /// Connect to TCP targets from ADDRESS of this machine, of the target's family; repeat it or
+    /// separate by commas, and sessions take turns. One has about 28000 ports towards one target:
+    /// where they are all in use, the next is tried
+    #[arg(help_heading = SOCKETS, long, value_name = "ADDRESS", env = "WEBSOCKIFY_BIND_SOURCE", value_delimiter = ',',
+          action = ArgAction::Append)]
+    pub bind_source: Vec<String>,
+
     /// Serve the socket on standard input, listening (inetd wait) or connected (nowait)
     #[arg(help_heading = SOCKETS, long, env = "WEBSOCKIFY_INETD", action = ArgAction::SetTrue,
           value_parser = BoolishValueParser::new())]

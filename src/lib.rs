@@ -41,6 +41,8 @@ pub mod environment;
 pub mod error;
 pub mod executable;
 pub mod flash;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod handover;
 pub mod helper;
 pub mod http;

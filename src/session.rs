@@ -32,6 +32,7 @@ use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
 use crate::systemd::store::{Store, Stored};
 use crate::target::Unreached;
+use crate::target::sources::Sources;
 use crate::target::walls::Walls;
 use crate::tls::Tls;
 use crate::tls::client::Client as TargetTls;
@@ -68,6 +69,8 @@ pub struct Context {
     pub ssl_target: bool,
     /// Where none goes.
     pub walls: Walls,
+    /// From which addresses of this machine.
+    pub sources: Sources,
     /// The live ones, and what is counted.
     pub monitor: Monitor,
     /// How they are relayed.
@@ -249,7 +252,7 @@ async fn reach(
     let connect = || {
         route
             .target
-            .connect(tls, &context.walls, announcement.clone())
+            .connect(tls, &context.walls, &context.sources, announcement.clone())
     };
     let connecting = async {
         match &context.program {

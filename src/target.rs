@@ -1,5 +1,8 @@
 //! Where to: the only place that knows what a target is, resolves its name and connects to it.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+pub mod sources;
 pub mod walls;
 
 use std::fmt;
@@ -8,11 +11,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
@@ -23,6 +27,7 @@ use crate::limits;
 use crate::listener::tune;
 use crate::stream::{Socket, Stream};
 use crate::tls::client::Client;
+use sources::{Sources, explain, is_of_no_use};
 use walls::{Forbidden, Walls};
 
 /// A service that clients reach through us.
@@ -82,6 +87,7 @@ impl Target {
         &self,
         tls: Option<&Client>,
         walls: &Walls,
+        sources: &Sources,
         announcement: Option<Vec<u8>>,
     ) -> Result<Stream, Unreached> {
         let connecting = async {
@@ -111,11 +117,11 @@ impl Target {
                     let hosts: [IpAddr; 2] =
                         [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
                     let addresses = hosts.map(|host| SocketAddr::new(host, *port));
-                    (dial_tcp(&addresses).await?, Some("localhost"))
+                    (dial_tcp(&addresses, sources).await?, Some("localhost"))
                 }
                 Self::Tcp { host, port } => {
                     let addresses = walls.judge(host, resolve(host, *port).await?)?;
-                    (dial_tcp(&addresses).await?, Some(host.as_str()))
+                    (dial_tcp(&addresses, sources).await?, Some(host.as_str()))
                 }
             };
             if let Some(bytes) = announcement {
@@ -227,14 +233,14 @@ pub fn find_socket(root: &Path, room: &Path, path: &Path) -> io::Result<OwnedFd>
     }
 }
 
-async fn dial_tcp(addresses: &[SocketAddr]) -> io::Result<Socket> {
+async fn dial_tcp(addresses: &[SocketAddr], sources: &Sources) -> io::Result<Socket> {
     let stream = match addresses {
         [] => Err(io::Error::new(
             io::ErrorKind::NotFound,
             "the name has no address",
         )),
-        [address] => dial(*address).await,
-        several => race(several).await,
+        [address] => dial(*address, sources.clone()).await,
+        several => race(several, sources).await,
     }?;
     Ok(Socket::Tcp(stream))
 }
@@ -267,8 +273,18 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     clippy::disallowed_methods,
     reason = "this file is the one that connects"
 )]
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
+async fn dial(mut address: SocketAddr, sources: Sources) -> io::Result<TcpStream> {
+    // IPv4 in the form of IPv6 is from an IPv4 address.
+    address.set_ip(address.ip().to_canonical());
+    let stream = match sources.towards(address.ip())? {
+        Some(sources) => dial_from(&sources, address).await,
+        None => TcpStream::connect(address)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AddrNotAvailable => explain(&error, &[]),
+                _ => error,
+            }),
+    }?;
     // On this machine, a port that nobody listens on may be the very one that the kernel chose for
     // our end: then we are connected to ourselves, and the client to an echo.
     if stream.local_addr()? == stream.peer_addr()? {
@@ -279,14 +295,40 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// From the first address that it can be from.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the one that connects"
+)]
+async fn dial_from(sources: &[SocketAddr], address: SocketAddr) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for source in sources {
+        let socket = match source {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // The port is chosen when the target is known, so each target has all of them (ip(7)).
+        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+        let connected = match socket.bind(*source) {
+            Ok(()) => socket.connect(address).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Err(error) if is_of_no_use(&error) => last = error,
+            connected => return connected,
+        }
+    }
+    Err(explain(&last, sources))
+}
+
 /// The first address to answer wins; the others are abandoned.
-async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+async fn race(addresses: &[SocketAddr], sources: &Sources) -> io::Result<TcpStream> {
     let mut waiting = addresses.iter().copied();
     let mut dialling = JoinSet::new();
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     loop {
         if let Some(address) = waiting.next() {
-            dialling.spawn(dial(address));
+            dialling.spawn(dial(address, sources.clone()));
         } else if dialling.is_empty() {
             return Err(last);
         }

@@ -27,6 +27,9 @@ as_root() {
 
 refreshed=''
 
+# What install_missing has installed.
+installed=''
+
 # refresh_lists: a new machine has no package lists, or old ones that name packages that are gone.
 refresh_lists() {
     [ -z "$refreshed" ] || return 0
@@ -50,5 +53,16 @@ install_missing() {
         echo "To $1, install these packages by hand:$missing" >&2
         return 1
     }
+    installed="$installed $missing"
     missing=''
+}
+
+# keep_off SERVER…: a package that was just installed starts its server for everybody; what is tested
+# or measured starts one of its own.
+keep_off() {
+    for server in "$@"; do
+        case $installed in
+        *" $server"*) [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$server" ;;
+        esac
+    done
 }

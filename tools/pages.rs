@@ -104,15 +104,53 @@ fn completion(shell: Shell, command: &Command, ctl: &Command) -> Result<String, 
         .args(shown)
         // To `websockify` that is a host's name.
         .disable_help_subcommand(true);
-    let mut whole = match shell {
-        Shell::Bash => options.subcommand(ctl.clone().name("ctl")),
-        // In what is made for them, nothing is completed behind a positional where there is a
-        // subcommand that could have stood in its place.
-        _ => options,
+    let generated = |mut command: Command, name: &str| {
+        let mut script = Vec::new();
+        generate(shell, &mut command, name, &mut script);
+        String::from_utf8(script)
     };
-    let mut script = Vec::new();
-    generate(shell, &mut whole, "websockify", &mut script);
-    Ok(String::from_utf8(script)?)
+    let ctl = ctl.clone().name("ctl");
+    // In what is made for fish and zsh, nothing is completed behind a positional where there is a
+    // subcommand that could have stood in its place.
+    match shell {
+        Shell::Zsh => {
+            let alone = generated(ctl, "websockify_ctl")?;
+            join_for_zsh(&generated(options, "websockify")?, &alone)
+        }
+        Shell::Fish => {
+            let script = generated(options.subcommand(ctl), "websockify")?;
+            let first = "-n \"__fish_websockify_needs_command\" -";
+            let any = "-n \"not __fish_websockify_using_subcommand ctl\" -";
+            // Words that take the subcommand's place are not options.
+            Ok(script
+                .replace(&format!("{first}s"), &format!("{any}s"))
+                .replace(&format!("{first}l"), &format!("{any}l")))
+        }
+        _ => Ok(generated(options.subcommand(ctl), "websockify")?),
+    }
+}
+
+/// Two scripts as one: the second is for what follows `ctl`, where that is the first word.
+fn join_for_zsh(options: &str, ctl: &str) -> Result<String, Box<dyn Error>> {
+    const BEGIN: &str = "_websockify() {\n";
+    const END: &str = "\nif [ \"$funcstack[1]\" = ";
+    let functions = ctl.find("_websockify_ctl() {").zip(ctl.find(END));
+    let (from, to) = functions.ok_or("clap_complete writes zsh in another way")?;
+    let (head, body) = options.split_once(BEGIN).ok_or("no function for zsh")?;
+    let (body, tail) = body.split_once(END).ok_or("no end of what is for zsh")?;
+    let choice = "    if (( CURRENT == 2 )); then
+        compadd -X command ctl
+    elif [[ $words[2] == ctl ]]; then
+        shift words
+        (( CURRENT-- ))
+        _websockify_ctl
+        return
+    fi
+";
+    let functions = &ctl[from..to];
+    Ok(format!(
+        "{head}{BEGIN}{choice}{body}\n{functions}{END}{tail}"
+    ))
 }
 
 /// Those that --help shows, with what it has them under.

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Installs what the tests need beside the build: Debian's packages for the machine, Python's and
-# Node's into the checkout. Does nothing where it is there.
+# Installs what the tests need beside the build. Does nothing where it is there.
 set -eu
 root=$(readlink -f -- "$(dirname -- "$0")/..")
 # shellcheck source=tools/packages.sh
@@ -23,13 +22,10 @@ want prlimit util-linux
 want unshare util-linux
 want mount mount
 want strace strace # a slow disk
-# Clients, and what passes sockets as the service manager does.
+# Clients.
 want curl curl
 want openssl openssl
 want certutil libnss3-tools # tells Chromium of a test's authority
-want node nodejs
-want npm npm
-want systemd-socket-activate systemd
 # Servers to wrap, and the library that Python's websockify wraps them with.
 want nc netcat-openbsd
 want busybox busybox
@@ -41,8 +37,7 @@ if [ "${CI:-}" = true ]; then
     want /usr/sbin/telnetd inetutils-telnetd
     want /usr/sbin/sshd openssh-server
 fi
-# Proxies before and behind the bridge.
-want /usr/sbin/haproxy haproxy
+# Proxies before and behind the bridge, beside HAProxy.
 want /usr/sbin/nginx nginx
 want caddy caddy
 want pebble pebble # gives certbot certificates
@@ -76,9 +71,6 @@ want mandoc mandoc
 # What is typed is completed by them.
 want zsh zsh
 want fish fish
-if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    missing="$missing python3 python3-venv"
-fi
 # Debian has its format and lint tools in packages of their own, beside the Rust they are made for.
 if command -v dpkg-query >/dev/null; then
     case $(dpkg-query -S "$(command -v cargo)" 2>/dev/null) in
@@ -92,44 +84,18 @@ if command -v dpkg-query >/dev/null; then
         ;;
     esac
 fi
-new=$missing
 install_missing 'run the tests'
+keep_off nginx caddy
 # Miri is for nightly Rusts only; without one its stage is left out.
 if command -v rustup >/dev/null && rustup toolchain list | grep -q '^nightly'; then
     rustup component add --toolchain nightly miri rust-src >/dev/null 2>&1 || true
 fi
-# Their packages start a server for everybody; the tests start their own.
-for name in nginx haproxy caddy; do
-    case $new in
-    *" $name"*) [ ! -d /run/systemd/system ] || as_root systemctl disable --quiet --now "$name" ;;
-    esac
-done
 
-# same FILE STAMP: whether what is installed is what FILE asks for now.
-same() { cmp -s "$1" "$2"; }
-
+"$root/tools/setup-peers.sh"
 python=$root/target/python
-# Its scripts hold their own path: in a checkout that was moved they start no more, or another's.
-if ! same "$root/tools/requirements.txt" "$python/installed" ||
-    ! grep -qF "$python/" "$python/bin/websockify"; then
-    echo 'Python packages for the tests, into target/python:'
-    rm -rf "$python"
-    python3 -m venv "$python"
-    "$python/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --requirement "$root/tools/requirements.txt"
-    cp "$root/tools/requirements.txt" "$python/installed"
-fi
 # Python's package has none, and looks for it here.
 mkdir -p "$python/lib/websockify"
 ln -sf /usr/lib/websockify/rebind.so "$python/lib/websockify/rebind.so"
-
-browser=$root/tests/browser
-if [ -e "$browser/package-lock.json" ] &&
-    ! same "$browser/package-lock.json" "$browser/node_modules/installed"; then
-    echo 'Node packages for the tests, into tests/browser/node_modules:'
-    (cd "$browser" && npm ci --no-audit --no-fund)
-    cp "$browser/package-lock.json" "$browser/node_modules/installed"
-fi
 
 # Without them a test is skipped, so a machine that cannot have them runs the others.
 "$root/tools/setup-old.sh" || echo 'No old servers here: what is compared with them is skipped.' >&2

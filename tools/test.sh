@@ -50,6 +50,8 @@ stage 'check' tools/check.sh
 stage 'policy for SELinux' tools/selinux.sh
 stage 'build' cargo test --locked --no-run --quiet
 stage 'test' cargo test --locked --no-fail-fast
+stage 'parsers, given changed inputs' env FUZZ_ROUNDS=40000 cargo test --locked --lib fuzz::
+stage 'bench, a moment of each line' cargo test --locked --package bench
 stage 'test, without features' cargo test --locked --no-default-features --lib token::
 stage 'undefined behaviour, by Miri' tools/miri.sh
 stage 'compatibility, against Python websockify' \

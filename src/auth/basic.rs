@@ -160,13 +160,13 @@ impl Basic {
 }
 
 /// What an `Authorization` header says.
-struct Credentials {
-    user: Vec<u8>,
-    password: Vec<u8>,
+pub(super) struct Credentials {
+    pub(super) user: Vec<u8>,
+    pub(super) password: Vec<u8>,
 }
 
 impl Credentials {
-    fn read(header: &[u8]) -> Result<Self, &'static str> {
+    pub(super) fn read(header: &[u8]) -> Result<Self, &'static str> {
         let (scheme, rest) = header
             .iter()
             .position(|byte| *byte == b' ')

@@ -125,7 +125,7 @@ fn place(target: &Target) -> Value {
 
 /// What a helper says of a client.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// It comes in, and has this name.
     Allow(Option<Box<str>>),
     /// It gets this answer; only the administrator is told what else was said.
@@ -133,7 +133,7 @@ enum Verdict {
 }
 
 /// Reads an answer. An error is a sentence for the administrator.
-fn verdict(answer: &Fields) -> Result<Verdict, String> {
+pub(super) fn verdict(answer: &Fields) -> Result<Verdict, String> {
     let identity = codec::text(answer, "identity")?.filter(|name| !name.is_empty());
     let message = codec::text(answer, "message")?;
     let reason = codec::text(answer, "reason")?;

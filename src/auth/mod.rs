@@ -9,6 +9,8 @@ mod basic;
 mod client_cert;
 mod cookie;
 mod exec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod htpasswd;
 mod options;
 mod origin;

@@ -66,7 +66,7 @@ impl Origins {
         }
     }
 
-    fn contains(&self, origin: &str) -> bool {
+    pub(super) fn contains(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         self.0.iter().any(|pattern| pattern.fits(&origin))
     }

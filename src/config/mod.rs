@@ -17,6 +17,7 @@ use crate::proxies;
 use crate::proxy_protocol::ProxyVersion;
 use crate::sandbox;
 use crate::systemd::inherited::Inherited;
+use crate::target::sources::Sources;
 use crate::target::{Target, split_host_port};
 use crate::tls::{self, client};
 use crate::token::{self, Tokens};
@@ -63,6 +64,8 @@ pub struct Config {
 pub struct Service {
     /// See [`Options::ssl_target`].
     pub ssl_target: bool,
+    /// See [`Options::bind_source`].
+    pub sources: Sources,
     /// See [`Options::subprotocol`].
     pub subprotocols: Vec<String>,
     /// See [`Options::legacy_protocols`].
@@ -188,6 +191,7 @@ impl Config {
             ));
         }
         let log_by_name = crate::log::Options::new(&options)?.looks_up_a_name();
+        let sources = sources(&options, to.as_ref())?;
         let (proxies, proxy_protocol) = (trusted(&options)?, announced(&options)?);
         let frames = Frames::parse(&options.frame_ancestors).map_err(Failure::usage)?;
         Ok(Self {
@@ -217,6 +221,7 @@ impl Config {
             control: options.control_socket.or_else(in_runtime_directory),
             service: Service {
                 ssl_target: options.ssl_target,
+                sources,
                 subprotocols: subprotocols(options.subprotocol)?,
                 legacy_protocols: options.legacy_protocols,
                 health_path: url_path("--health-path", options.health_path)?,
@@ -359,6 +364,17 @@ fn where_to(options: &Options, target: &Positional<'_>) -> Result<Option<token::
         (target, by_tokens) => Ok(by_tokens
             .map(|tokens| token::Options::Tokens(Box::new(tokens)))
             .or(target.map(token::Options::Target))),
+    }
+}
+
+fn sources(options: &Options, to: Option<&token::Options>) -> Result<Sources, Failure> {
+    let sources = Sources::parse(&options.bind_source).map_err(Failure::usage)?;
+    match to.and_then(token::Options::target) {
+        Some(Target::Unix(path)) if sources.are_given() => Err(Failure::usage(format!(
+            "--bind-source is for TCP targets, and {} is a Unix socket",
+            path.display()
+        ))),
+        _ => Ok(sources),
     }
 }
 
@@ -586,6 +602,11 @@ mod tests {
                 "10.0.0.0/8 is the network",
             ),
             ("--frame-ancestors * 6080 h:1", "'*' is neither"),
+            ("--bind-source h 6080 h:1", "'h' is not an IP address"),
+            (
+                "--bind-source 127.0.0.1 --unix-target /s 6080",
+                "/s is a Unix socket",
+            ),
         ] {
             let error = config(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

@@ -8,6 +8,8 @@
 //! and starts and kills a run by word of [`launch`]. What they hand each other is in [`handing`].
 
 pub mod codec;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handing;
 mod launch;
 mod lines;

@@ -139,7 +139,7 @@ impl Files {
 
 /// A request's path as one beneath the directory: decoded, without empty and `.` parts. `None`
 /// where a part is hidden, leads up, or is no UTF-8.
-fn relative(path: &str) -> Option<PathBuf> {
+pub(super) fn relative(path: &str) -> Option<PathBuf> {
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     if decoded.contains('\0') {
         return None;
@@ -158,7 +158,7 @@ fn relative(path: &str) -> Option<PathBuf> {
 }
 
 /// The path of a URL, from one slash on: `//host` would lead a browser elsewhere.
-fn absolute(path: &Path) -> String {
+pub(super) fn absolute(path: &Path) -> String {
     let path = path.strip_prefix(".").unwrap_or(path).to_string_lossy();
     format!("/{}", utf8_percent_encode(&path, IN_PATH))
 }

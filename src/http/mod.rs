@@ -5,6 +5,8 @@
 
 pub mod files;
 pub mod frames;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod listing;
 mod upgraded;
 
@@ -129,14 +131,7 @@ pub async fn converse(
         Ok::<_, Infallible>(site.sign(response, safe))
     });
     let ended = {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits::REQUEST_HEAD_TIME)
-            .max_buf_size(limits::REQUEST_HEAD_SIZE)
-            .max_headers(limits::REQUEST_HEADERS)
-            .title_case_headers(true)
-            // A client may say that it has no further request before it reads its answer.
-            .half_close(true)
+        let connection = reader()
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);
@@ -165,6 +160,20 @@ pub async fn converse(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
     promise.keep(&mut drain).await
+}
+
+/// How requests are read.
+fn reader() -> http1::Builder {
+    let mut reader = http1::Builder::new();
+    reader
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::REQUEST_HEAD_TIME)
+        .max_buf_size(limits::REQUEST_HEAD_SIZE)
+        .max_headers(limits::REQUEST_HEADERS)
+        .title_case_headers(true)
+        // A client may say that it has no further request before it reads its answer.
+        .half_close(true);
+    reader
 }
 
 /// An answer, and whose it is if that was asked.

@@ -105,7 +105,7 @@ fn quoted(characters: &mut std::str::CharIndices<'_>, value: &mut String) {
     }
 }
 
-fn is_variable(key: &str) -> bool {
+pub(super) fn is_variable(key: &str) -> bool {
     if key.contains(NOT_UTF8) {
         // systemd does not leave these out, but gives up.
         return true;

@@ -81,7 +81,7 @@ fn drop_in(units: &Path, instance: &Instance, unit: &str, text: &str) -> io::Res
 }
 
 impl Instance {
-    fn socket(&self) -> String {
+    pub(super) fn socket(&self) -> String {
         let mut text = String::from("[Socket]\n");
         if let Ok(listening) = Listening::of(self) {
             // The empty line takes back the template's.
@@ -110,7 +110,7 @@ impl Instance {
         }
     }
 
-    fn service(&self) -> String {
+    pub(super) fn service(&self) -> String {
         let mut text = String::from("[Service]\n");
         let copied = self.perhaps_directories();
         let mut loaded = self.credentials();

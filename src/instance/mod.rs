@@ -6,6 +6,8 @@ pub mod access;
 pub mod check;
 mod environment_file;
 mod executed;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod generator;
 mod listening;
 mod opened;

@@ -4,6 +4,8 @@
 pub mod escape;
 mod event;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod journal;
 mod options;
 mod session;

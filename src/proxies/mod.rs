@@ -6,6 +6,8 @@
 //! for in what others send.
 
 mod forwarded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod headers;
 mod trusted;
 

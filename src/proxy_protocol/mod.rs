@@ -2,6 +2,8 @@
 //! byte (HAProxy's proxy-protocol.txt of 2020). Bytes in, values out; [`crate::proxies`] reads it
 //! from those who may say so, [`crate::target`] sends it.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod v1;
 mod v2;
 

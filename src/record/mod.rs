@@ -4,6 +4,8 @@
 //! for it is bounded, for each session and in all. Who goes over the bound, because the disk is
 //! slower than the session, loses the recording and nothing else. [`script`] is the format.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod script;
 mod writer;
 

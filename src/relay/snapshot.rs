@@ -69,7 +69,7 @@ impl Snapshot {
     }
 
     /// Reads on from here.
-    #[cfg(fuzzing)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn fuzz(mut self) {
         for piece in [&mut self.early, &mut self.to_target, &mut self.to_client] {
             let _ = self.reader.decode(piece, &mut Vec::new());

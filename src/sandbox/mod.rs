@@ -131,6 +131,11 @@ fn restrict(plan: &Plan) -> Result<Sandbox, RulesetError> {
         .add_rules(
             ports.map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp))),
         )?
+        .add_rules(
+            // Of all ports, what stands for none.
+            (plan.bind_source && !plan.bind)
+                .then(|| Ok::<_, RulesetError>(NetPort::new(0, AccessNet::BindTcp))),
+        )?
         .restrict_self()?;
     Ok(Sandbox(match status.landlock {
         LandlockStatus::Available { effective_abi, .. } if status.no_new_privs => {
@@ -173,7 +178,48 @@ impl fmt::Display for Sandbox {
 
 #[cfg(test)]
 mod tests {
-    use super::Sandbox;
+    use std::io::{self, ErrorKind};
+    use std::net::SocketAddr;
+    use std::thread;
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::{Plan, Sandbox, restrict};
+
+    /// Of a thread in the sandbox that `plan` describes: whether it may bind port 0, and another, and
+    /// listen without either. `None` where the kernel does not judge it.
+    fn binds(plan: Plan) -> Option<[io::Result<()>; 3]> {
+        let inside = thread::spawn(move || {
+            let sandbox = restrict(&plan).unwrap();
+            let tcp = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let bind = |port| tcp().bind(&SocketAddr::from(([127, 0, 0, 1], port)).into());
+            (sandbox, [bind(0), bind(61234), tcp().listen(1)])
+        });
+        let (sandbox, bound) = inside.join().unwrap();
+        // An older kernel's landlock knows no ports.
+        (sandbox.0 >= 4).then_some(bound)
+    }
+
+    #[test]
+    fn to_connect_from_an_address_of_our_choice_opens_no_port_of_our_choice() {
+        let plan = Plan {
+            bind_source: true,
+            ..Plan::default()
+        };
+        let Some([zero, chosen, unbound]) = binds(plan) else {
+            return;
+        };
+        assert!(zero.is_ok() && unbound.is_ok(), "{zero:?} {unbound:?}");
+        assert_eq!(chosen.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn otherwise_no_port_can_be_bound() {
+        let Some([zero, ..]) = binds(Plan::default()) else {
+            return;
+        };
+        assert_eq!(zero.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
 
     /// Documentation/userspace-api/landlock.rst: TCP came with 4, scopes with 6.
     #[test]

@@ -48,6 +48,10 @@ pub struct Plan {
     pub connect: Option<Vec<u16>>,
     /// Whether TCP ports may be opened.
     pub bind: bool,
+    /// Whether TCP sockets may be bound with port 0, to connect from an address of our choice. It
+    /// opens no new door: listen(2) gives a socket that was never bound such a port as well, and
+    /// landlock does not judge it.
+    pub bind_source: bool,
     /// Whether processes outside are signalled.
     pub signal: bool,
 }
@@ -106,6 +110,7 @@ impl Plan {
         }
         // Its supervisor stops it; if somebody has killed that, we do.
         plan.signal = config.wrap.is_some();
+        plan.bind_source = config.service.sources.are_given();
         if config.wrap.is_none() {
             plan.reach(config.to.as_ref());
         }

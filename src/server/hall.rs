@@ -23,7 +23,7 @@ pub(super) struct Hall {
     pub(super) census: Arc<Census>,
     pub(super) context: Arc<Context>,
     pub(super) pulse: Pulse,
-    sandbox: Sandbox,
+    pub(super) sandbox: Sandbox,
     /// Whether a restart waits for sessions that cannot be handed over.
     parting: AtomicBool,
     /// Why files are not as somebody wants them.

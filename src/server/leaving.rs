@@ -9,10 +9,41 @@ use crate::limits;
 use crate::systemd::notify;
 use crate::wrap::Kept;
 
+/// How a process ends whose sessions go on in the next: `EX_TEMPFAIL` of sysexits(3head). Our units
+/// take it for a success, and for a reason to start again.
+const HANDED_OVER: u8 = 75;
+
+/// Leaves for this reason; returns the exit status.
+pub(super) async fn leave(
+    why: Why,
+    hall: &Hall,
+    drainer: &Drainer,
+    signals: &mut Signals,
+    program: Option<Kept>,
+) -> u8 {
+    let status = match why {
+        // Who ends a service tells all of its processes in the same moment: then it is no failure
+        // that the program ended by that.
+        Why::Program(ended) => {
+            let told = ended > 128 && timeout(limits::TOLD_TOO, signals.next()).await.is_ok();
+            if told { 0 } else { ended }
+        }
+        Why::Lost => 1,
+        Why::Option(_) | Why::Told | Why::Restart => 0,
+    };
+    let successor = matches!(why, Why::Restart | Why::Lost) && hall.hands_over();
+    if successor && hand_over(hall, drainer, signals).await {
+        // Without a helper it is a failure all the same.
+        return if status == 0 { HANDED_OVER } else { status };
+    }
+    end(hall, drainer, signals, program).await;
+    status
+}
+
 /// Leaves the sessions that the service manager keeps to our successor, and ends all others before:
 /// those go on meanwhile, so that they pause for a moment only. Says whether that came to pass: not
 /// if we were told to end after all.
-pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) -> bool {
+async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) -> bool {
     notify::stopping("handing sessions over");
     let mut counts = hall.census.watch();
     drainer.tell(Word::Part);
@@ -42,12 +73,7 @@ pub(super) async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Sign
 }
 
 /// Ends every session, then whatever we have started.
-pub(super) async fn end(
-    hall: &Hall,
-    drainer: &Drainer,
-    signals: &mut Signals,
-    program: Option<Kept>,
-) {
+async fn end(hall: &Hall, drainer: &Drainer, signals: &mut Signals, program: Option<Kept>) {
     notify::stopping("closing sessions");
     let mut counts = hall.census.watch();
     drainer.tell(Word::End);

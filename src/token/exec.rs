@@ -39,7 +39,7 @@ impl Exec {
 
 /// Reads an answer; `None` where the token is not known. An error is a sentence for the
 /// administrator.
-fn route(answer: &Fields) -> Result<Option<Route>, String> {
+pub(super) fn route(answer: &Fields) -> Result<Option<Route>, String> {
     let target = match answer.get("target") {
         Some(Value::Null) => return Ok(None),
         Some(Value::Object(fields)) => target(fields)?,

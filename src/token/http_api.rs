@@ -26,6 +26,7 @@ use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::stream::Stream;
+use crate::target::sources::Sources;
 use crate::target::walls::Walls;
 use crate::tls::client;
 pub use url::Template;
@@ -195,7 +196,7 @@ impl Connector {
         // Walls are for targets: an administrator has named this server.
         let (tls, walls) = (secure.then_some(&*self.0), Walls::default());
         target
-            .connect(tls, &walls, None)
+            .connect(tls, &walls, &Sources::default(), None)
             .await
             .map_err(io::Error::other)
     }

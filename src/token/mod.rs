@@ -5,8 +5,8 @@
 
 mod asking;
 mod exec;
-#[cfg(fuzzing)]
-pub mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod http_api;
 mod json;
 mod jwt;

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::log::escape::Escaped;
 use crate::route::Route;
 use crate::target::Unreached;
+use crate::target::sources::Sources;
 use crate::target::walls::Walls;
 use crate::tls::client::Client;
 pub use source::Source;
@@ -162,7 +163,7 @@ impl Redis {
         let stream = self
             .source
             .target
-            .connect(self.tls.as_ref(), &walls, None)
+            .connect(self.tls.as_ref(), &walls, &Sources::default(), None)
             .await;
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(limits::TOKEN_REDIS_TIME));

@@ -152,7 +152,7 @@ pub fn append(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 }
 
 /// A client's frame, for tests: first byte as given, masked, the length in its shortest form.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn of_a_client(first: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut out = Vec::new();

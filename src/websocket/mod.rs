@@ -10,6 +10,8 @@ pub mod close;
 pub mod decoder;
 pub mod frame;
 pub mod framing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod handshake;
 pub mod legacy;
 pub mod mask;

@@ -20,6 +20,8 @@ mod contract;
 mod elf;
 pub mod elsewhere;
 mod family;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod keeper;
 mod launch;
 mod message;

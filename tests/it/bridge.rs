@@ -157,6 +157,12 @@ impl Deref for Bridge {
     }
 }
 
+impl AsRef<Process> for Bridge {
+    fn as_ref(&self) -> &Process {
+        &self.process
+    }
+}
+
 /// Makes `command` one that runs by way of another program, which ends in becoming it; of none,
 /// where there is no `wrapper`.
 pub(crate) fn under<'c>(wrapper: &[&str], command: &'c mut Command) -> &'c mut Command {

@@ -88,3 +88,16 @@ fn what_is_not_for_people_is_not_offered() {
         "completions::what_is_not_for_people_is_not_offered",
     );
 }
+
+#[test]
+fn the_word_ctl_and_what_follows_it_are_offered() {
+    let test = "completions::the_word_ctl_and_what_follows_it_are_offered";
+    each_shell_offers(&["websockify", "ct"], &["ctl"], test);
+    each_shell_offers(&["websockify", "ctl", "k"], &["kill"], test);
+    each_shell_offers(
+        &["websockify", "ctl", "kill", "--t"],
+        &["--target", "--token"],
+        test,
+    );
+    each_shell_offers(&["websockify", "ctl", "--c"], &["--control-socket"], test);
+}

@@ -20,7 +20,9 @@ mod bridge; // a bridge as a child process, ready to be connected to
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
+mod conformance; // the Autobahn test suite
 mod control; // websockify ctl, and counts for monitoring
+mod costs; // system calls
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
@@ -44,10 +46,12 @@ mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
 mod service; // a bridge under a manager that restarts it and keeps what it stores
+mod sources; // --bind-source
 mod survival; // sessions that go on in the next process
 
 mod targets; // ways to a target
 mod tls; // certificates, handshakes, renewal; TLS to the target
 mod tokens; // where to, by token
+mod unsafe_code; // its inventory
 mod wire; // raw HTTP and WebSocket clients, with every byte in the test's hand
 mod wrap; // a program behind the bridge, and what is preloaded into it

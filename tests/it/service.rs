@@ -143,6 +143,12 @@ impl Service {
     }
 }
 
+impl AsRef<Process> for Service {
+    fn as_ref(&self) -> &Process {
+        &self.process
+    }
+}
+
 fn run(
     listener: &TcpListener,
     stored: Vec<(String, OwnedFd)>,

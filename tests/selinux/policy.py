@@ -43,7 +43,6 @@ NEVER = [
     ]],
     ("websockifyd_t", "websockifyd_key_t", "file", "read"),
     ("websockifyd_t", "tls_privkey_t", "file", "read"),
-    ("websockifyd_t", "websockifyd_record_t", "file", "read"),
     ("websockifyd_t", "websockifyd_record_t", "file", "unlink"),
     ("websockifyd_t", "websockifyd_log_t", "file", "write"),
     ("websockifyd_t", "init_t", "unix_stream_socket", "connectto"),
@@ -97,6 +96,11 @@ for permission, wanted in PORTS.items():
 only("websockifyd_t", "file", "execute_no_trans", {("websockifyd_exec_t", None)})
 only("websockifyd_t", "process", "transition", {("websockifyd_helper_t", None)})
 only("websockifyd_instance_t", "process", "transition", {("websockifyd_helper_t", None)})
+# It asks systemd, and tells it nothing.
+only("websockifyd_instance_t", "service", "status", {("websockifyd_unit_t", None)})
+for verb in ["start", "stop", "reload", "enable", "disable"]:
+    only("websockifyd_instance_t", "service", verb, set())
+    only("websockifyd_instance_t", "system", verb, set())
 only("websockifyd_t", "capability", "net_bind_service", {("self", None), ("self", "websockifyd_listen_any")})
 for capability in ["dac_override", "dac_read_search", "setuid", "chown", "sys_ptrace", "net_raw"]:
     only("websockifyd_t", "capability", capability, set())

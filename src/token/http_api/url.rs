@@ -77,7 +77,7 @@ impl Template {
     }
 
     /// Makes an address, and follows what could be a redirect.
-    #[cfg(fuzzing)]
+    #[cfg(any(test, fuzzing))]
     pub(in crate::token) fn fuzz(&self, token: &str) {
         if let Some(uri) = self.with(token) {
             assert_eq!(uri.authority(), self.origin.authority());

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 use crate::limits;
 use crate::log::Throttle;
 use crate::route::Route;
@@ -119,7 +119,7 @@ fn open(token: &str, key: &Key) -> Result<Vec<u8>, Reason> {
 }
 
 /// A token for a key that it may even be for, and its text as if it had been signed.
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(token: &str) {
     let _ = open(token, &Key::Secret(vec![7; limits::JWT_SECRET]));
     let options = Options {

@@ -18,7 +18,7 @@ configure 6071 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' 
 succeeds inside systemctl enable --now websockify@6071.socket
 served 6071
 says websockify@6071.service 'system_u:system_r:websockifyd_helper_t'
-says websockify@6071.service 'identity=jane'
+says websockify@6071.service 'identity="jane"'
 # A program that nobody has given the label is not executed.
 configure 6072 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' \
     'WEBSOCKIFY_AUTH_SOURCE=/usr/local/bin/door'

@@ -11,17 +11,14 @@ echo 'first: localhost:5900' >/etc/websockify/tokens/tokens
 chgrp -R _websockify /etc/websockify/tokens
 chmod 750 /etc/websockify/tokens
 # The check before the start wants them to be there; systemd makes them the service's.
-mkdir -p /var/lib/private/websockify /var/log/private/websockify
-chmod 700 /var/lib/private /var/log/private
-ln -sfn private/websockify /var/lib/websockify
-ln -sfn private/websockify /var/log/websockify
-restorecon -RF /etc/websockify /var/lib/private /var/lib/websockify /var/log/private /var/log/websockify
+mkdir -p /var/lib/websockify/desk /var/log/websockify/desk
+restorecon -RF /etc/websockify /var/lib/websockify /var/log/websockify
 configure desk 'WEBSOCKIFY_LISTEN=6080' 'WEBSOCKIFY_CERT=/etc/ssl/test/live.pem' \
     'WEBSOCKIFY_KEY=/etc/ssl/test/live.key' 'WEBSOCKIFY_TOKEN_PLUGIN=TokenFile' \
-    'WEBSOCKIFY_TOKEN_SOURCE=/etc/websockify/tokens' 'WEBSOCKIFY_RECORD=/var/lib/websockify/desk' \
-    'WEBSOCKIFY_LOG_FILE=/var/log/websockify/desk.log' 'WEBSOCKIFY_WEB=/usr/share/websockify/web'
+    'WEBSOCKIFY_TOKEN_SOURCE=/etc/websockify/tokens' 'WEBSOCKIFY_RECORD=/var/lib/websockify/desk/session' \
+    'WEBSOCKIFY_LOG_FILE=/var/log/websockify/desk/log' 'WEBSOCKIFY_WEB=/usr/share/websockify/web'
 unit=websockify@desk.service
-override $unit '[Service]' 'StateDirectory=websockify' 'LogsDirectory=websockify'
+override $unit '[Service]' 'StateDirectory=websockify/%i' 'LogsDirectory=websockify/%i'
 succeeds inside systemctl enable --now websockify@desk.socket
 session before 6080 --tls /etc/ssl/test/one.pem --path '/?token=first'
 tell before 'by the first certificate'
@@ -58,8 +55,8 @@ labelled /usr/lib/systemd/system/websockify-program@.service websockifyd_program
 labelled /etc/websockify/desk.conf websockifyd_conf_t
 labelled /run/websockify/desk websockifyd_runtime_t
 labelled /run/websockify/desk/control websockifyd_runtime_t
-labelled /var/lib/private/websockify/desk.1 websockifyd_record_t
-labelled /var/log/private/websockify/desk.log websockifyd_log_t
+labelled /var/lib/private/websockify/desk/session.1 websockifyd_record_t
+labelled /var/log/private/websockify/desk/log websockifyd_log_t
 for name in vnc.key tls/vnc.key vnc.key.cred live/privkey.pem live/privkey3.pem; do
     [ "$(matchpathcon -n "/etc/websockify/$name" | cut -d : -f 3)" = websockifyd_key_t ] || fail "$name is no key"
 done
@@ -70,5 +67,5 @@ domain=$(cut -d : -f 3 "/proc/$process/attr/current" | tr -d '\0')
 
 succeeds inside systemctl stop websockify@desk.socket $unit
 ended before 'closed 1001'
-grep -q 'VNC_frame_data' /var/lib/websockify/desk.1 || fail "no recording: $(head -c 200 /var/lib/websockify/desk.1)"
-grep -q 'target=localhost:5901' /var/log/websockify/desk.log || fail "no record: $(cat /var/log/websockify/desk.log)"
+grep -q 'by the first certificate' /var/lib/websockify/desk/session.1 || fail 'nothing is recorded'
+grep -q 'target=localhost:5901' /var/log/websockify/desk/log || fail "no record: $(cat /var/log/websockify/desk/log)"

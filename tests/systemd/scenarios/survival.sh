@@ -1,6 +1,6 @@
-# Sessions outlive the process: through restarts, upgrades, kills and the watchdog, no byte is lost,
-# repeated or exchanged and no connection refused. ROUNDS= says how many of each.
-read -r restarts kills hangs upgrades <<<"${ROUNDS:-20 20 5 5}"
+# Sessions outlive the process: through restarts, kills and the watchdog, no byte is lost, repeated or
+# exchanged and no connection refused. ROUNDS= says how many of each. Upgrades are in tests/package.
+read -r restarts kills hangs <<<"${ROUNDS:-20 20 5}"
 configure 6031 'WEBSOCKIFY_TARGET=localhost:5906'
 override websockify@6031.service '[Service]' 'WatchdogSec=2'
 succeeds inside systemctl enable --now websockify@6031.socket
@@ -22,15 +22,6 @@ end_by() {
     inside kill "$1" "$before"
     eventually started_anew
 }
-upgrade() {
-    # As dpkg does: another file in the old one's place, then what its scripts call.
-    local program
-    program=$(path /usr/libexec/websockify/websockifyd)
-    install -m 755 "$BRIDGE" "$program.new"
-    mv "$program.new" "$program"
-    inside systemctl daemon-reload
-    inside systemctl restart websockify.target
-}
 
 # How long a pause is, where nothing else keeps the machine busy: a stamp each tenth of a second.
 survive 6031 5906 0 50
@@ -50,9 +41,6 @@ session quiet 6031
 for ((i = 0; i < restarts; i++)); do round "restart-$i" restart; done
 summary restart "$restarts"
 none restart wrong told_lost cut ended refused unanswered
-for ((i = 0; i < upgrades; i++)); do round "upgrade-$i" upgrade; done
-summary upgrade "$upgrades"
-none upgrade wrong told_lost cut ended refused unanswered
 # What was under way cannot be known: such a session is ended, never gone on with.
 for ((i = 0; i < kills; i++)); do round "kill-$i" end_by -KILL; done
 summary kill "$kills"
