@@ -63,8 +63,8 @@ impl Material {
         watched: Vec<PathBuf>,
     ) -> Result<(Listen, Wanted, Service, Self), Failure> {
         let tls = config.tls.is_some() || config.target_tls.is_some();
-        let kernel_tls =
-            (tls && store::is_there()).then(|| tls::kernel::is_there(config.listen.inherited()));
+        let ask = || tls::kernel::is_there(config.listen.inherited());
+        let kernel_tls = (tls && store::is_there()).then(ask);
         let kernel = kernel_tls.unwrap_or_default();
         let tls = config.tls.map(|it| Tls::load(it, kernel));
         let target_tls = config.target_tls.map(|it| Client::load(it, kernel));

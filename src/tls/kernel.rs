@@ -1,6 +1,7 @@
 //! TLS that the kernel does (tls(7) of the kernel's documentation: Documentation/networking/tls.rst).
 //! A socket that it has taken over is read and written as any other, in this process and the next.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
@@ -110,7 +111,7 @@ impl KernelTls {
             }
             (Received::Alert, [_, USER_CANCELED]) => Ok(None),
             (Received::Alert, [_, alert]) => {
-                let text = format!("TLS alert {alert} of the peer");
+                let text = format!("TLS alert: {}", name(*alert));
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, text))
             }
             (Received::Handshake, messages) if ask_for_nothing(messages) => Ok(None),
@@ -207,6 +208,26 @@ fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<(Received, usi
         _ => Received::Other,
     };
     Ok((kind, read.bytes))
+}
+
+/// What alerts say (RFC 8446, 6.2) that come behind a handshake: a target of TLS 1.3 judges our
+/// certificate then.
+fn name(alert: u8) -> Cow<'static, str> {
+    Cow::Borrowed(match alert {
+        10 => "unexpected message",
+        20 => "bad record MAC",
+        40 => "handshake failure",
+        42 => "bad certificate",
+        43 => "unsupported certificate",
+        44 => "certificate revoked",
+        45 => "certificate expired",
+        46 => "certificate unknown",
+        48 => "unknown CA",
+        49 => "access denied",
+        80 => "internal error",
+        116 => "certificate required",
+        other => return Cow::Owned(format!("number {other}")),
+    })
 }
 
 /// Whether whole handshake messages are all such as may be left alone.

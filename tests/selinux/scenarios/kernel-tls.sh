@@ -1,102 +1,90 @@
-# Sessions inside TLS outlive the process where the kernel does TLS: to their client, to their target
-# and both, by each version and each cipher. A few restarts do,
-# for tests/systemd/scenarios/survival.sh has many. Every byte is checked;
-# peers of Python and OpenSSL know nothing of the kernel's part.
-rounds=3
-certificate vnc localhost
+# Sessions inside TLS outlive the process where the kernel does TLS: to their client, to their target,
+# by each version and each cipher. Their peers are Python and OpenSSL, which know nothing of the
+# kernel's part. tests/it/tls/kernel.rs has more of the same; this is the service as it is installed.
 ca=/etc/ssl/test/vnc.pem
-tls=("WEBSOCKIFY_CERT=$ca" 'WEBSOCKIFY_KEY=/etc/ssl/test/vnc.key')
+certificate vnc localhost
 target 5900
-lsmod | grep -q '^tls ' && fail 'somebody else has loaded the module'
+tls=("WEBSOCKIFY_CERT=$ca" 'WEBSOCKIFY_KEY=/etc/ssl/test/vnc.key')
+! lsmod | grep -q '^tls ' || fail 'somebody else has loaded the module'
 
-# round UNIT NAME: restarts it, and waits until bytes arrive again.
-round() {
-    succeeds inside systemctl restart "$1"
-    moves "$2"
-}
 # all_go_along UNIT: no session of it ends with a restart.
 all_go_along() { ! status_is "$1" '*end with a restart*' || fail "$(status_line "$1")"; }
-
-# What survive says goes through TLS to the bridge and from there on.
-declare -A ciphers=(
-    [6051]='TLS_AES_256_GCM_SHA384:ECDHE-ECDSA-AES256-GCM-SHA384'
-    [6052]='TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256'
-    [6053]='TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305'
-)
-tunnel_at=6151
-for port in 6051 6052 6053; do
-    unit=websockify@$port.service
-    configure $port 'WEBSOCKIFY_TARGET=localhost:5906' "${tls[@]}" "WEBSOCKIFY_SSL_CIPHERS=${ciphers[$port]}"
-    succeeds inside systemctl enable --now websockify@$port.socket
-    for version in 1.2 1.3; do
-        tunnel $tunnel_at $port --tls $ca --tls-version $version
-        survive $tunnel_at 5906 2 2
-        all_go_along $unit
-        for ((i = 0; i < rounds; i++)); do round $unit "restart-$port-$version-$i"; done
-        summary "restart-$port-$version" "$rounds"
-        none "restart-$port-$version" wrong told_lost cut ended unanswered
-        tunnel_at=$((tunnel_at + 1))
-    done
-    says $unit 'the kernel does TLS'
-done
-
-# TLS on both sides: the targets' at 5907 and 5909, and what is in it at 5906.
-for version in 1.2 1.3; do
-    port=$([ $version = 1.2 ] && echo 6054 || echo 6056)
-    unit=websockify@$port.service at=$((port - 147))
-    configure "$port" "WEBSOCKIFY_TARGET=localhost:$at" "${tls[@]}" WEBSOCKIFY_SSL_TARGET=1 \
-        "WEBSOCKIFY_SSL_TARGET_CAFILE=$ca"
-    succeeds inside systemctl enable --now "websockify@$port.socket"
-    tunnel $at 5906 --certificate $ca --key /etc/ssl/test/vnc.key --tls-version $version
-    tunnel $tunnel_at "$port" --tls $ca
-    survive $tunnel_at 5906 2 2
-    all_go_along "$unit"
-    for ((i = 0; i < rounds; i++)); do round "$unit" "target-$version-$i"; done
-    summary "target-$version" "$rounds"
-    none "target-$version" wrong told_lost cut ended unanswered
-    tunnel_at=$((tunnel_at + 1))
-done
-
-# SIGKILL: one at rest goes on, and one that is not is never gone on with.
 started_anew() {
     local now
     now=$(main_pid "$1")
     [ "$now" != 0 ] && [ "$now" != "$before" ] && [ "$(property "$1" SubState)" = running ]
 }
-unit=websockify@6055.service
-configure 6055 'WEBSOCKIFY_TARGET=localhost:5900' "${tls[@]}"
-succeeds inside systemctl enable --now websockify@6055.socket
-for version in 1.2 1.3; do
-    session "quiet-$version" 6055 --tls $ca --tls-version $version
-    tell "quiet-$version" "before a kill, by $version"
-done
-eventually at_rest $unit
-for ((i = 0; i < 3; i++)); do
-    before=$(main_pid $unit)
+# killed UNIT: by SIGKILL, and started anew.
+killed() {
+    before=$(main_pid "$1")
     kill -KILL "$before"
-    eventually started_anew $unit
-    for version in 1.2 1.3; do tell "quiet-$version" "behind kill $i, by $version"; done
-    eventually at_rest $unit
-done
-unit=websockify@6051.service
-tunnel $tunnel_at 6051 --tls $ca
-survive $tunnel_at 5906 2 2
-for ((i = 0; i < 3; i++)); do
-    before=$(main_pid $unit)
-    kill -KILL "$before"
-    eventually started_anew $unit
-    moves "kill-$i"
-done
-summary kill 3
-none kill wrong ended
+    eventually started_anew "$1"
+}
 
-# TLS's own goodbye is said, by a session of this process and by one of an earlier.
-for version in 1.2 1.3; do served 6055 --tls $ca --tls-version $version; done
-unit=websockify@6055.service
+# Each cipher, and TLS to the target: at 5907 and 5908, in front of the one at 5900.
+configure 6052 'WEBSOCKIFY_TARGET=localhost:5900' "${tls[@]}" \
+    'WEBSOCKIFY_SSL_CIPHERS=TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256'
+configure 6053 'WEBSOCKIFY_TARGET=localhost:5900' "${tls[@]}" \
+    'WEBSOCKIFY_SSL_CIPHERS=TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305'
+for version in 1.2 1.3; do
+    port=$([ $version = 1.2 ] && echo 6054 || echo 6055)
+    tunnel $((port - 147)) 5900 --certificate $ca --key /etc/ssl/test/vnc.key --tls-version $version
+    configure "$port" "WEBSOCKIFY_TARGET=localhost:$((port - 147))" "${tls[@]}" WEBSOCKIFY_SSL_TARGET=1 \
+        "WEBSOCKIFY_SSL_TARGET_CAFILE=$ca"
+done
+for port in 6052 6053 6054 6055; do
+    unit=websockify@$port.service
+    succeeds inside systemctl enable --now "websockify@$port.socket"
+    for version in 1.2 1.3; do
+        session "at-$port-$version" "$port" --tls $ca --tls-version $version
+        tell "at-$port-$version" "before, by $version"
+    done
+    says "$unit" 'the kernel does TLS'
+    all_go_along "$unit"
+    succeeds inside systemctl restart "$unit"
+    for version in 1.2 1.3; do tell "at-$port-$version" "after a restart, by $version"; done
+    eventually at_rest "$unit"
+    killed "$unit"
+    for version in 1.2 1.3; do tell "at-$port-$version" "after SIGKILL, by $version"; done
+    inside systemctl stop "websockify@$port.socket" "$unit"
+    for version in 1.2 1.3; do ended "at-$port-$version" 'closed 1001'; done
+    [ "$(property "$unit" NFileDescriptorStore)" = 0 ] || fail 'something is left in the store'
+done
+
+# Every byte of sessions that are full both ways is checked.
+unit=websockify@6051.service
+configure 6051 'WEBSOCKIFY_TARGET=localhost:5906' "${tls[@]}"
+succeeds inside systemctl enable --now websockify@6051.socket
+for version in 1.2 1.3; do
+    at=$([ $version = 1.2 ] && echo 6151 || echo 6152)
+    tunnel "$at" 6051 --tls $ca --tls-version $version
+    survive "$at" 5906 2 2
+    all_go_along $unit
+    for ((i = 0; i < 3; i++)); do
+        succeeds inside systemctl restart $unit
+        moves "restart-$version-$i"
+    done
+    summary "restart-$version" 3
+    none "restart-$version" wrong told_lost cut ended
+    for ((i = 0; i < 3; i++)); do
+        killed $unit
+        moves "kill-$version-$i"
+    done
+    summary "kill-$version" 3
+    none "kill-$version" wrong ended
+done
+exec {survive_in}>&-
+inside systemctl stop websockify@6051.socket $unit
 
 # A client that wants new keys, which the kernel does not do, is ended, and it alone.
+unit=websockify@6056.service
+configure 6056 'WEBSOCKIFY_TARGET=localhost:5900' "${tls[@]}"
+succeeds inside systemctl enable --now websockify@6056.socket
+# TLS's own goodbye is said, too.
+for version in 1.2 1.3; do served 6056 --tls $ca --tls-version $version; done
+session beside 6056 --tls $ca
 mkfifo "$scratch/openssl.in"
-openssl s_client -connect localhost:6055 -servername localhost -CAfile $ca -tls1_3 \
+openssl s_client -connect localhost:6056 -servername localhost -CAfile $ca -tls1_3 \
     <"$scratch/openssl.in" >"$scratch/openssl.out" 2>&1 &
 client=$!
 exec {openssl_in}>"$scratch/openssl.in"
@@ -108,24 +96,15 @@ echo k >&"$openssl_in"
 says $unit 'code=1006'
 wait $client || true
 grep -qi 'unexpected message' "$scratch/openssl.out" || fail "$(tail -n 5 "$scratch/openssl.out")"
-for version in 1.2 1.3; do
-    tell "quiet-$version" "beside new keys, by $version"
-done
-
-inside systemctl stop websockify@6055.socket $unit
-for version in 1.2 1.3; do ended "quiet-$version" 'closed 1001'; done
-[ "$(property $unit NFileDescriptorStore)" = 0 ] || fail 'something is left in the store'
+tell beside 'while another wanted new keys'
+inside systemctl stop websockify@6056.socket $unit
 
 # Without the module it is as it was: they are waited for.
-for port in 6051 6052 6053 6054 6056; do
-    inside systemctl stop websockify@$port.socket websockify@$port.service
-done
-exec {survive_in}>&-
 gone() { rmmod tls; }
 eventually gone
 echo 'blacklist tls' >/etc/modprobe.d/no-tls.conf
-inside systemctl start websockify@6055.socket
-session without 6055 --tls $ca
+inside systemctl start websockify@6056.socket
+session without 6056 --tls $ca
 tell without 'by OpenSSL alone'
 says $unit 'the kernel does no TLS'
 status_is $unit '1 session (1 of them end with a restart)*' || fail "$(status_line $unit)"
