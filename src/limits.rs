@@ -171,6 +171,10 @@ pub const STATE_PIECE: usize = 160 * 1024;
 /// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
+/// Records without payload that are read in a row where the kernel does TLS, before other sessions
+/// have their turn: a server sends two tickets, and nobody more than a few.
+pub const SILENT_RECORDS: usize = 8;
+
 /// Names in a directory listing: a page for people, not an index of an archive.
 pub const LISTING_ENTRIES: usize = 10_000;
 
@@ -428,6 +432,10 @@ pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
 
 /// How long our exit waits for recordings to be written to their end.
 pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
+
+/// How long a session that is handed over waits for its recording to be on the disk. Shorter than
+/// [`HAND_OVER_TIME`], so that a disk that hangs costs recordings and no session.
+pub const RECORD_LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// How often a session that ends at a time looks at the clock: it may have been set, or the machine
 /// have slept, of which no timer tells.

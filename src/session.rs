@@ -41,7 +41,7 @@ use crate::websocket::close::Close;
 use crate::wrap::Program;
 pub use kept::resume;
 
-use kept::{keep, unkeep};
+use kept::{keep, promise, unkeep};
 use told::told;
 
 /// What every connection shares.
@@ -130,11 +130,9 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     client.stream.forget_answer_deadline();
     // Boxed for the same reason.
     let (mut relay, line) = Box::pin(join(&context, client, caller.to)).await;
-    let kept = if line.is_some() && context.store.is_some() && relay.can_be_kept() {
-        seat.keep();
-        Kept::Soon
-    } else {
-        Kept::Not
+    let kept = match &line {
+        Some(line) => promise(&context, &mut relay, line, &seat),
+        None => Kept::Not,
     };
     relate(&context, &mut relay, line, kept, &seat).await;
 }

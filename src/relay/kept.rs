@@ -10,14 +10,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Relay;
 use crate::handover::keep::Keep;
 use crate::stream::Stream;
+use crate::tls::keys::Unfit;
 
 impl Relay {
     /// Whether there is nothing between the session and its sockets that another process could not
     /// have: then it can be kept.
     #[must_use]
     pub fn can_be_kept(&self) -> bool {
-        let is_plain = |stream: &Stream| matches!(stream, Stream::Plain(_));
-        is_plain(&self.client) && self.target.as_ref().is_some_and(is_plain)
+        let target = self.target.as_ref();
+        self.client.is_the_kernels() && target.is_some_and(Stream::is_the_kernels)
+    }
+
+    /// Leaves TLS on either side to the kernel, so that the session can be kept.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
+        self.client.enter_kernel()?;
+        self.target.as_mut().map_or(Ok(()), Stream::enter_kernel)
     }
 
     /// What another process needs to go on with a session that is kept: the sockets of the client
@@ -49,7 +59,11 @@ impl Relay {
 
     /// Writes the state down for the last time; says whether it was. Where not, it is not kept any
     /// more.
-    pub(super) fn leave(&mut self) -> bool {
+    pub(super) async fn leave(&mut self) -> bool {
+        if let Some(recording) = &self.recording {
+            // Only one that is whole goes along.
+            Box::pin(recording.written()).await;
+        }
         self.save().is_ok()
     }
 
@@ -62,19 +76,33 @@ impl Relay {
 
     /// Writes the state down once nothing has moved for a while. Ready when it is not kept any more.
     pub(super) fn keep_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(keep) = &mut self.keep else {
-            return Poll::Pending;
-        };
-        let saved = match keep.fault() {
-            Some(error) => Err(self.give_up(&error)),
-            None => {
-                ready!(keep.poll_settled(cx));
-                self.save()
+        loop {
+            let Some(keep) = &mut self.keep else {
+                return Poll::Pending;
+            };
+            let saved = match keep.fault() {
+                Some(error) => Err(self.give_up(&error)),
+                None => {
+                    if keep.is_still() {
+                        ready!(self.poll_recorded(cx));
+                    } else {
+                        ready!(keep.poll_settled(cx));
+                    }
+                    self.save()
+                }
+            };
+            if let Err(Unkept) = saved {
+                return Poll::Ready(());
             }
-        };
-        match saved {
-            Ok(()) => Poll::Pending,
-            Err(Unkept) => Poll::Ready(()),
+        }
+    }
+
+    /// Ready when there is more to say of the recording than the state does.
+    fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let unsaid = self.keep.as_ref().is_some_and(|it| !it.knows_recording());
+        match &self.recording {
+            Some(recording) if unsaid && !recording.is_over() => recording.poll_written(cx),
+            _ => Poll::Pending,
         }
     }
 

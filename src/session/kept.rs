@@ -15,6 +15,21 @@ use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
 use crate::systemd::store::{Name, Store, Stored};
 
+/// Whether a new session can be kept; it is counted so from now on.
+pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
+    if context.store.is_none() {
+        return Kept::Not;
+    }
+    if let Err(why) = relay.enter_kernel() {
+        log::debug!("session {} is not kept: {why}", line.entry.id);
+    }
+    if !relay.can_be_kept() {
+        return Kept::Not;
+    }
+    seat.keep();
+    Kept::Soon
+}
+
 /// Has a session kept that was counted so. Where that cannot be, it ends with this process.
 pub(super) async fn keep(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
     match store(context, relay, line).await {
@@ -76,8 +91,12 @@ pub fn resume(
                 let recording = match position {
                     Some(position) => recorder.resume(position, &client_name),
                     None if unsaid => recorder.begin(&client_name),
-                    // It was not recorded so far, or was given up: none is played from its middle.
-                    None => return None,
+                    // It was not recorded so far, the recording was given up, or a process was killed that
+                    // had yet to write it: none is played from its middle.
+                    None => {
+                        log::info!("session {} goes on without being recorded", name.number);
+                        return None;
+                    }
                 };
                 Some(Box::new(recording))
             });
@@ -109,13 +128,19 @@ type Found = (State, Keep, Stream);
 
 /// Opens all parts of a session; the inner error is the client's to hear.
 fn open(left: Left) -> Result<(Stream, Result<Found, Lost>), ()> {
-    let stream = |socket| Socket::try_from(socket).map(Stream::Plain).map_err(drop);
     let (Some(client), Some(target), Some(state)) = (left.client, left.target, left.state) else {
         return Err(());
     };
-    let (client, target) = (stream(client)?, stream(target)?);
-    let found = Keep::reopen(state.into()).map(|(state, keep)| (state, keep, target));
-    Ok((client, found))
+    let socket = |it| Socket::try_from(it).map_err(drop);
+    let (client, target) = (socket(client)?, socket(target)?);
+    Ok(match Keep::reopen(state.into()) {
+        Ok((state, keep)) => {
+            let client = Stream::resume(client, state.relay.client_tls);
+            let target = Stream::resume(target, state.relay.target_tls);
+            (client, Ok((state, keep, target)))
+        }
+        Err(lost) => (Stream::resume(client, lost.client_tls), Err(lost)),
+    })
 }
 
 fn tell_lost(name: Name, lost: Option<&Lost>, why: &str) {
