@@ -41,7 +41,7 @@ use crate::websocket::close::Close;
 use crate::wrap::Program;
 pub use kept::resume;
 
-use kept::{keep, soon, unkeep};
+use kept::{keep, promise, unkeep};
 use told::told;
 
 /// What every connection shares.
@@ -130,7 +130,10 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     client.stream.forget_answer_deadline();
     // Boxed for the same reason.
     let (mut relay, line) = Box::pin(join(&context, client, caller.to)).await;
-    let kept = soon(&context, &mut relay, line.as_ref(), &seat);
+    let kept = match &line {
+        Some(line) => promise(&context, &mut relay, line, &seat),
+        None => Kept::Not,
+    };
     relate(&context, &mut relay, line, kept, &seat).await;
 }
 

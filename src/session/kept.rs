@@ -15,11 +15,11 @@ use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
 use crate::systemd::store::{Name, Store, Stored};
 
-/// Whether a new session is to be kept. TLS is left to the kernel for that at once, while it is at rest.
-pub(super) fn soon(context: &Context, relay: &mut Relay, line: Option<&Line>, seat: &Seat) -> Kept {
-    let (Some(line), Some(_)) = (line, &context.store) else {
+/// Whether a new session can be kept; it is counted so from now on.
+pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
+    if context.store.is_none() {
         return Kept::Not;
-    };
+    }
     if let Err(why) = relay.enter_kernel() {
         log::debug!("session {} is not kept: {why}", line.entry.id);
     }
