@@ -21,7 +21,7 @@ SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
 POLICY := $(CARGO_TARGET_DIR)/selinux/websockifyd.pp
 
-.PHONY: build demo test check bench install deb selinux selinux-install test-selinux clean help
+.PHONY: build demo test check bench install deb selinux selinux-install test-selinux test-ktls clean help
 
 build: $(BRIDGE)
 
@@ -92,6 +92,11 @@ test-selinux:
 	@tools/setup-build.sh && tools/setup-selinux.sh
 	@tests/selinux/run
 
+# The same machines, whose kernels do TLS.
+test-ktls:
+	@tools/setup-build.sh && tools/setup-selinux.sh
+	@tests/selinux/run kernel-tls
+
 clean:
 	$(CARGO) clean
 	rm -rf target tests/browser/node_modules
@@ -104,6 +109,7 @@ help:
 	@echo 'make deb      build the Debian package, into target/deb'
 	@echo 'make selinux  build the policy for SELinux: $(POLICY)'
 	@echo 'make test-selinux  try it where SELinux enforces it, in emulated machines; takes its time'
+	@echo 'make test-ktls  try sessions that outlive us inside TLS, there as well'
 	@echo 'make bench    what a session costs beside other bridges, into docs/PERFORMANCE.md (QUICK=yes)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

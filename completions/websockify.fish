@@ -67,7 +67,7 @@ complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l max-co
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l heartbeat -d 'Ping each client every SECONDS and end the session of one that lets a whole interval pass without an answer; 0 is never' -r
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l timeout -d 'After SECONDS, accept nobody and exit as soon as no session is left; 0 is never' -r
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l idle-timeout -d 'Exit when there has been no connection for SECONDS; 0 is never' -r
-complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l drain-timeout -d 'When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as those inside TLS, and serve meanwhile; then they are closed. All others go on' -r
+complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l drain-timeout -d 'When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as those inside TLS where the kernel does none, and serve meanwhile; then they are closed. All others go on' -r
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l record -d 'Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC\'s playback reads. It holds all that was typed, passwords too; only its owner may read it' -r -F
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l pid-file -d 'Write the process id to FILE while serving, and remove it at the end' -r -F
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l log-file -d 'Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it' -r -F

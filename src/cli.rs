@@ -383,8 +383,8 @@ pub struct Options {
     )]
     pub idle_timeout: u32,
 
-    /// When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as
-    /// those inside TLS, and serve meanwhile; then they are closed. All others go on
+    /// When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as those
+    /// inside TLS where the kernel does none, and serve meanwhile; then they are closed. All others go on
     #[arg(
         help_heading = SESSIONS,
         long,

@@ -165,6 +165,10 @@ pub const STATE_PIECE: usize = 16 * 1024;
 /// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
+/// Records without payload that are read in a row where the kernel does TLS, before other sessions
+/// have their turn: a server sends two tickets, and nobody more than a few.
+pub const SILENT_RECORDS: usize = 8;
+
 /// Names in a directory listing: a page for people, not an index of an archive.
 pub const LISTING_ENTRIES: usize = 10_000;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::RecvFlags;
@@ -13,7 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_openssl::SslStream;
 
+use crate::tls;
 use crate::tls::beneath::Beneath;
+use crate::tls::kernel::KernelTls;
+use crate::tls::keys::Unfit;
 use crate::tls::peer::Names;
 
 /// A connected stream, a client's or a target's.
@@ -21,8 +24,10 @@ use crate::tls::peer::Names;
 pub enum Stream {
     /// As the socket has it.
     Plain(Socket),
-    /// Inside TLS.
+    /// Inside TLS, which OpenSSL does.
     Tls(Pin<Box<SslStream<Beneath>>>),
+    /// Inside TLS, which the kernel does.
+    Kernel(KernelTls),
 }
 
 /// A connected stream socket.
@@ -39,8 +44,37 @@ impl Stream {
     #[must_use]
     pub fn peer_names(&self) -> Option<Names> {
         match self {
-            Self::Plain(_) => None,
+            Self::Plain(_) | Self::Kernel(_) => None,
             Self::Tls(stream) => Names::of(stream.ssl()),
+        }
+    }
+
+    /// Leaves TLS to the kernel, so that another process can go on with the stream: nothing of it is
+    /// in OpenSSL then.
+    ///
+    /// # Errors
+    /// It stays as it was.
+    pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
+        if let Self::Tls(stream) = self {
+            let kernel = tls::enter_kernel(stream.ssl(), stream.get_ref())?;
+            *self = Self::Kernel(kernel);
+        }
+        Ok(())
+    }
+
+    /// Whether all that it is besides its socket is the kernel's.
+    #[must_use]
+    pub fn is_the_kernels(&self) -> bool {
+        matches!(self, Self::Plain(_) | Self::Kernel(_))
+    }
+
+    /// Goes on with a socket of an earlier process.
+    #[must_use]
+    pub fn resume(socket: Socket, kernel_tls: bool) -> Self {
+        if kernel_tls {
+            Self::Kernel(KernelTls::resume(socket))
+        } else {
+            Self::Plain(socket)
         }
     }
 
@@ -73,7 +107,11 @@ impl Stream {
     /// Whether the end of what was read may not be the peer's: see [`Beneath`].
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        matches!(self, Self::Tls(stream) if stream.get_ref().cut_off)
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().cut_off,
+            Self::Kernel(stream) => stream.cut_off,
+        }
     }
 
     /// The socket beneath.
@@ -82,6 +120,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &stream.get_ref().socket,
+            Self::Kernel(stream) => &stream.socket,
         }
     }
 }
@@ -100,6 +139,47 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    /// Reads by `read` once there is something, which it says there is not by `WouldBlock`.
+    pub(crate) fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            match self.try_io(Interest::READABLE, &mut read) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read),
+            }
+        }
+    }
+
+    /// Writes by `write` once there is room, likewise.
+    pub(crate) fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            match self.try_io(Interest::WRITABLE, &mut write) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn try_io<R>(
+        &self,
+        interest: Interest,
+        work: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, || work(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(interest, || work(stream.as_fd())),
         }
     }
 
@@ -165,21 +245,43 @@ impl AsFd for Socket {
     }
 }
 
-/// The same four calls, passed on to whichever stream there is.
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(stream) => {
+                let before = buf.filled().len();
+                let read = stream.as_mut().poll_read(cx, buf);
+                if let Some(records) = &mut stream.get_mut().records {
+                    records.payload += (buf.filled().len() - before) as u64;
+                }
+                read
+            }
+            Self::Kernel(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+/// The same three calls, passed on to whichever stream there is.
 macro_rules! pass_on {
     ($name:ident: $($variant:ident),+) => {
-        impl AsyncRead for $name {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buf: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                match self.get_mut() {
-                    $(Self::$variant(stream) => Pin::new(stream).poll_read(cx, buf),)+
-                }
-            }
-        }
-
         impl AsyncWrite for $name {
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -207,4 +309,4 @@ macro_rules! pass_on {
 }
 
 pass_on!(Socket: Tcp, Unix);
-pass_on!(Stream: Plain, Tls);
+pass_on!(Stream: Plain, Tls, Kernel);

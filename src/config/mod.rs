@@ -125,6 +125,17 @@ pub enum Listen {
     Inherited(Vec<Inherited>),
 }
 
+impl Listen {
+    /// The service manager's sockets, if it is those.
+    #[must_use]
+    pub fn inherited(&self) -> &[Inherited] {
+        match self {
+            Self::Inherited(sockets) => sockets,
+            _ => &[],
+        }
+    }
+}
+
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

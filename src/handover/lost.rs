@@ -22,6 +22,8 @@ pub struct Lost {
     pub why: Unreadable,
     /// Its line in the ledger, where that can be read.
     pub entry: Option<Box<Entry>>,
+    /// Whether the kernel does TLS on the client's socket, likewise.
+    pub client_tls: bool,
     /// What the client can be told: nothing where it may be in the middle of a frame, which our
     /// words would become a part of.
     farewell: Vec<u8>,
@@ -35,6 +37,7 @@ impl Lost {
         Self {
             why,
             entry: None,
+            client_tls: false,
             farewell: Vec::new(),
             file: None,
         }
@@ -51,6 +54,7 @@ impl Lost {
         Self {
             why,
             entry,
+            client_tls: frame.client_tls(),
             farewell,
             file: Some(file),
         }

@@ -18,7 +18,7 @@ use crate::relay::Snapshot;
 use crate::server::ledger::Entry;
 
 /// What we write; we read it and all before it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Says that what follows is true: nothing has moved since it was written.
 pub(super) const STILL: Mark = *b"wsstill\n";
@@ -187,6 +187,19 @@ impl<'b> Frame<'b> {
         }
         let only: OnlyEntry = serde_json::from_slice(self.sections[0]).ok()?;
         Some(only.entry)
+    }
+
+    /// Whether the kernel does TLS on the client's socket, if that much can be read.
+    pub(super) fn client_tls(&self) -> bool {
+        #[derive(Deserialize)]
+        struct OnlyTls {
+            client_tls: bool,
+        }
+        #[derive(Deserialize)]
+        struct OnlyRelay {
+            relay: OnlyTls,
+        }
+        serde_json::from_slice(self.sections[0]).is_ok_and(|it: OnlyRelay| it.relay.client_tls)
     }
 
     /// What the client is to be sent before its connection ends: what waits for it, so that no frame

@@ -57,7 +57,7 @@ pub fn generate(units: &Path) {
             ),
             (
                 format!("websockify@{name}.service"),
-                bridge + &instance.service(),
+                bridge + instance.modules() + &instance.service(),
             ),
         ];
         if let Some(program) = program {
@@ -97,6 +97,17 @@ impl Instance {
             }
         }
         text
+    }
+
+    /// Sessions inside TLS outlive the service where the kernel does TLS. What modprobe.d(5) says
+    /// against that holds, and it is no failure.
+    fn modules(&self) -> &'static str {
+        let tls = ["WEBSOCKIFY_CERT", "WEBSOCKIFY_SSL_TARGET"];
+        if tls.iter().any(|name| self.value(name).is_some()) {
+            "Wants=modprobe@tls.service\nAfter=modprobe@tls.service\n"
+        } else {
+            ""
+        }
     }
 
     pub(super) fn service(&self) -> String {
@@ -200,6 +211,19 @@ mod tests {
                 Instance::of(name, lines).socket(),
                 format!("[Socket]\n{expected}")
             );
+        }
+    }
+
+    #[test]
+    fn who_speaks_tls_has_the_kernel_learn_it() {
+        for (lines, loads) in [
+            (&[("TARGET", "localhost:1")][..], false),
+            (&[("CERT", "/c.pem")], true),
+            (&[("SSL_TARGET", "1")], true),
+        ] {
+            let text = Instance::of("1", lines).modules();
+            assert_eq!(text.contains("Wants=modprobe@tls.service\n"), loads);
+            assert_eq!(text.contains("After=modprobe@tls.service\n"), loads);
         }
     }
 

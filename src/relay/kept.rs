@@ -10,14 +10,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Relay;
 use crate::handover::keep::Keep;
 use crate::stream::Stream;
+use crate::tls::keys::Unfit;
 
 impl Relay {
     /// Whether there is nothing between the session and its sockets that another process could not
     /// have: then it can be kept.
     #[must_use]
     pub fn can_be_kept(&self) -> bool {
-        let is_plain = |stream: &Stream| matches!(stream, Stream::Plain(_));
-        is_plain(&self.client) && self.target.as_ref().is_some_and(is_plain)
+        let target = self.target.as_ref();
+        self.client.is_the_kernels() && target.is_some_and(Stream::is_the_kernels)
+    }
+
+    /// Leaves TLS on either side to the kernel, so that the session can be kept.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
+        self.client.enter_kernel()?;
+        self.target.as_mut().map_or(Ok(()), Stream::enter_kernel)
     }
 
     /// What another process needs to go on with a session that is kept: the sockets of the client

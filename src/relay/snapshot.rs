@@ -54,6 +54,12 @@ pub struct Snapshot {
     began: Moment,
     /// Where it is recorded.
     pub recording: Option<Position>,
+    /// Whether the kernel does TLS on the client's socket. Not before version 2.
+    #[serde(default)]
+    pub client_tls: bool,
+    /// The same of the target's.
+    #[serde(default)]
+    pub target_tls: bool,
 }
 
 impl Snapshot {
@@ -101,6 +107,8 @@ impl Relay {
             last_look: self.last_look.map(|it| it - now),
             began: self.began.into(),
             recording: self.recording.as_ref().and_then(|it| it.position()),
+            client_tls: in_kernel(&self.client),
+            target_tls: self.target.as_ref().is_some_and(in_kernel),
         }
     }
 
@@ -159,6 +167,10 @@ impl Relay {
         }
         relay
     }
+}
+
+fn in_kernel(stream: &Stream) -> bool {
+    matches!(stream, Stream::Kernel(_))
 }
 
 fn before(now: Instant, time: Duration) -> Instant {

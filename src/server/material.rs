@@ -23,7 +23,7 @@ use crate::record::{Destination, Recorder};
 use crate::relay::Settings;
 use crate::sandbox::{Sandbox, Wanted};
 use crate::session::Context;
-use crate::systemd::store::Store;
+use crate::systemd::store::{self, Store};
 use crate::target::walls::Walls;
 use crate::tls::client::{self, Client};
 use crate::tls::{self, Tls};
@@ -35,6 +35,8 @@ pub(super) struct Material {
     files: Option<Files>,
     tls: Option<Tls>,
     target_tls: Option<Client>,
+    /// Whether the kernel can go on with TLS in the next process; of no interest where it need not.
+    kernel_tls: Option<bool>,
     door: AuthDoor,
     record: Option<Destination>,
     /// None for the demo, which brings its own target.
@@ -60,12 +62,19 @@ impl Material {
         config: Config,
         watched: Vec<PathBuf>,
     ) -> Result<(Listen, Wanted, Service, Self), Failure> {
+        let tls = config.tls.is_some() || config.target_tls.is_some();
+        let kernel_tls =
+            (tls && store::is_there()).then(|| tls::kernel::is_there(config.listen.inherited()));
+        let kernel = kernel_tls.unwrap_or_default();
+        let tls = config.tls.map(|it| Tls::load(it, kernel));
+        let target_tls = config.target_tls.map(|it| Client::load(it, kernel));
         let material = Self {
             // Before they are read: what changes from now on is noticed.
             stamp: reload::stamp(watched.into_iter()),
             files: config.web.as_ref().map(Files::open).transpose()?,
-            tls: config.tls.map(Tls::load).transpose()?,
-            target_tls: config.target_tls.map(Client::load).transpose()?,
+            tls: tls.transpose()?,
+            target_tls: target_tls.transpose()?,
+            kernel_tls,
             door: AuthDoor::load(config.auth)?,
             record: config.record.as_deref().map(Destination::new).transpose()?,
             guide: config.to.map(Guide::load).transpose()?,
@@ -91,6 +100,9 @@ impl Material {
         } else {
             find_store()
         };
+        if let Some(kernel_tls) = self.kernel_tls.filter(|_| store.is_some()) {
+            log::info!("{}", tls::kernel::told(kernel_tls));
+        }
         // A session's two sockets, those of the demo's target, its state, and a recording.
         let more = [demo, store.is_some(), self.record.is_some()];
         let each = 2 + more.map(u64::from).iter().sum::<u64>();

@@ -22,7 +22,13 @@ pub(super) async fn keep(
     line: &Line,
     seat: &Seat,
 ) -> Option<Stored> {
-    let store = context.store.as_ref().filter(|_| relay.can_be_kept())?;
+    let store = context.store.as_ref()?;
+    if let Err(why) = relay.enter_kernel() {
+        log::debug!("session {} is not kept: {why}", line.entry.id);
+    }
+    if !relay.can_be_kept() {
+        return None;
+    }
     // First of all it is true: nobody may find it otherwise.
     let kept = Keep::new(line.entry.clone()).and_then(|keep| relay.keep(keep));
     if let Err(error) = kept {
@@ -78,7 +84,7 @@ pub fn resume(
                     // It was not recorded so far, the recording was given up, or a process was killed that
                     // had yet to write it: none is played from its middle.
                     None => {
-                        log::info!("session {} is recorded no further", name.number);
+                        log::info!("session {} goes on without being recorded", name.number);
                         return None;
                     }
                 };
@@ -111,13 +117,19 @@ type Found = (State, Keep, Stream);
 
 /// Opens all parts of a session; the inner error is the client's to hear.
 fn open(left: Left) -> Result<(Stream, Result<Found, Lost>), ()> {
-    let stream = |socket| Socket::try_from(socket).map(Stream::Plain).map_err(drop);
     let (Some(client), Some(target), Some(state)) = (left.client, left.target, left.state) else {
         return Err(());
     };
-    let (client, target) = (stream(client)?, stream(target)?);
-    let found = Keep::reopen(state.into()).map(|(state, keep)| (state, keep, target));
-    Ok((client, found))
+    let socket = |it| Socket::try_from(it).map_err(drop);
+    let (client, target) = (socket(client)?, socket(target)?);
+    Ok(match Keep::reopen(state.into()) {
+        Ok((state, keep)) => {
+            let client = Stream::resume(client, state.relay.client_tls);
+            let target = Stream::resume(target, state.relay.target_tls);
+            (client, Ok((state, keep, target)))
+        }
+        Err(lost) => (Stream::resume(client, lost.client_tls), Err(lost)),
+    })
 }
 
 fn tell_lost(name: Name, lost: Option<&Lost>, why: &str) {

@@ -24,6 +24,9 @@ use crate::limits;
 /// Descriptors in an entry: the two sockets, and the memory that holds the session's state.
 pub const EACH: usize = 3;
 
+/// Where the manager listens.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+
 /// Where the manager says how much it keeps; systemd does so from 254 on.
 const SIZE: &str = "FDSTORE";
 
@@ -106,7 +109,7 @@ impl Store {
     }
 
     fn with_room(sessions: usize) -> io::Result<Option<Arc<Self>>> {
-        let Some(path) = env::var_os("NOTIFY_SOCKET") else {
+        let Some(path) = env::var_os(NOTIFY_SOCKET) else {
             return Ok(None);
         };
         let socket = UnixDatagram::unbound()?;
@@ -211,6 +214,12 @@ impl Drop for Stored {
             drop(place);
         });
     }
+}
+
+/// Whether [`Store::find`] will find one, which is to be known before there is a runtime.
+#[must_use]
+pub fn is_there() -> bool {
+    env::var_os(NOTIFY_SOCKET).is_some() && sessions() > 0
 }
 
 /// Sessions that fit in.

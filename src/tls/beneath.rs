@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::records::Records;
 use crate::stream::Socket;
 
 /// A socket that TLS records go through.
@@ -17,6 +18,8 @@ pub struct Beneath {
     /// Whether its end was read. OpenSSL asks for nothing more once its peer has said goodbye, so
     /// an end that it sees is one without.
     pub cut_off: bool,
+    /// What has gone through it, where the kernel may go on with it.
+    pub records: Option<Box<Records>>,
 }
 
 impl Beneath {
@@ -26,6 +29,7 @@ impl Beneath {
         Self {
             socket,
             cut_off: false,
+            records: None,
         }
     }
 }
@@ -39,7 +43,11 @@ impl AsyncRead for Beneath {
         let this = self.get_mut();
         let (room, before) = (buf.remaining(), buf.filled().len());
         ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
-        this.cut_off |= room > 0 && buf.filled().len() == before;
+        let read = &buf.filled()[before..];
+        this.cut_off |= room > 0 && read.is_empty();
+        if let Some(records) = &mut this.records {
+            records.received(read);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -50,7 +58,15 @@ impl AsyncWrite for Beneath {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
+        if let Some(records) = &mut this.records {
+            match written {
+                Poll::Ready(Ok(size)) => records.sent(&bytes[..size]),
+                Poll::Ready(Err(_)) | Poll::Pending => records.blocked = true,
+            }
+        }
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

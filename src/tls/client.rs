@@ -7,11 +7,9 @@ use std::sync::{PoisonError, RwLock};
 
 use openssl::error::ErrorStack;
 use openssl::ssl::{SslConnector, SslMethod, SslMode, SslVerifyMode};
-use tokio_openssl::SslStream;
 
-use super::beneath::Beneath;
 use super::certificate::{self, Certificate, Pair, Password};
-use super::{explain, reasons, server};
+use super::{explain, opened, reasons, server, stream};
 use crate::error::Failure;
 use crate::stream::{Socket, Stream};
 
@@ -35,6 +33,8 @@ pub struct Options {
 pub struct Client {
     options: Options,
     connector: RwLock<SslConnector>,
+    /// Whether connections may be left to the kernel.
+    kernel: bool,
 }
 
 impl Options {
@@ -48,12 +48,12 @@ impl Options {
 }
 
 impl Client {
-    /// Reads and judges all files.
+    /// Reads and judges all files. With `kernel`, what is connected may be left to the kernel.
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub fn load(options: Options) -> Result<Self, Failure> {
-        let connector = connector(&options).map_err(Failure::Start)?;
+    pub fn load(options: Options, kernel: bool) -> Result<Self, Failure> {
+        let connector = connector(&options, kernel).map_err(Failure::Start)?;
         if options.insecure {
             log::warn!(
                 "--ssl-target-insecure: nobody checks who the target is, and whoever is in between \
@@ -63,6 +63,7 @@ impl Client {
         Ok(Self {
             options,
             connector: RwLock::new(connector),
+            kernel,
         })
     }
 
@@ -71,7 +72,7 @@ impl Client {
     /// # Errors
     /// One sentence that names the file.
     pub fn read(&self) -> Result<SslConnector, String> {
-        connector(&self.options)
+        connector(&self.options, self.kernel)
     }
 
     /// New sessions' targets get and must give what was read.
@@ -108,9 +109,9 @@ impl Client {
             .use_server_name_indication(name.is_some_and(|it| it.parse::<IpAddr>().is_err()))
             .verify_hostname(!self.options.insecure);
         let ssl = configuration.into_ssl(name.unwrap_or_default())?;
-        let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
+        let mut stream = stream(ssl, socket, self.kernel)?;
         match stream.as_mut().connect().await {
-            Ok(()) => Ok(Stream::Tls(stream)),
+            Ok(()) => Ok(opened(stream)),
             Err(error) => Err(io::Error::other(format!(
                 "TLS: {}",
                 explain(&error, stream.ssl())
@@ -119,11 +120,11 @@ impl Client {
     }
 }
 
-fn connector(options: &Options) -> Result<SslConnector, String> {
+fn connector(options: &Options, kernel: bool) -> Result<SslConnector, String> {
     let failed = |error: ErrorStack| format!("--ssl-target: {}", reasons(&error));
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
     builder.set_mode(SslMode::RELEASE_BUFFERS);
-    builder.set_read_ahead(true);
+    server::reading(&mut builder, kernel);
     if let Some(path) = &options.authorities {
         let (_, store) = server::authorities(Path::new(path), "--ssl-target-cafile")?;
         builder.set_cert_store(store);

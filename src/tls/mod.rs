@@ -1,20 +1,30 @@
 //! TLS towards clients, by OpenSSL: [`certificate`] reads and judges the files, [`server`] makes a
 //! context of them, and this front offers it to connections and renews it under live sessions.
 //! [`peer`] is who a client is by its certificate. [`client`] is TLS towards the target.
+//!
+//! A connection that is to outlive the process is watched by [`records`] while OpenSSL does its TLS;
+//! then [`kernel`] goes on with it, by what [`keys`] says.
 
 pub mod beneath;
 pub mod certificate;
 pub mod client;
+pub mod kernel;
+pub mod keys;
 pub mod peer;
+pub mod records;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslVersion};
+use openssl::ssl::{Ssl, SslRef, SslVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_openssl::SslStream;
@@ -26,6 +36,8 @@ use crate::sniff::{Speaks, sniff};
 use crate::stream::{Socket, Stream};
 use beneath::Beneath;
 use certificate::Pair;
+use kernel::KernelTls;
+use keys::Unfit;
 pub use server::Served;
 
 /// What the options say about TLS towards clients.
@@ -61,19 +73,22 @@ impl Options {
 pub struct Tls {
     options: Options,
     served: RwLock<Served>,
+    /// Whether connections may be left to the kernel.
+    kernel: bool,
     failed: Throttle,
 }
 
 impl Tls {
-    /// Reads and judges all files.
+    /// Reads and judges all files. With `kernel`, what is opened may be left to the kernel.
     ///
     /// # Errors
     /// One sentence that names the file.
-    pub fn load(options: Options) -> Result<Self, Failure> {
-        let served = server::read(&options).map_err(Failure::Start)?;
+    pub fn load(options: Options, kernel: bool) -> Result<Self, Failure> {
+        let served = server::read(&options, kernel).map_err(Failure::Start)?;
         Ok(Self {
             options,
             served: RwLock::new(served),
+            kernel,
             failed: Throttle::default(),
         })
     }
@@ -95,7 +110,7 @@ impl Tls {
     /// # Errors
     /// One sentence that names the file.
     pub fn read(&self) -> Result<Served, String> {
-        server::read(&self.options)
+        server::read(&self.options, self.kernel)
     }
 
     /// New connections get the new certificates, and those that are there keep theirs.
@@ -142,9 +157,9 @@ impl Tls {
             let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
             Ssl::new(&served.context)?
         };
-        let mut stream = Box::pin(SslStream::new(ssl, Beneath::new(socket))?);
+        let mut stream = stream(ssl, socket, self.kernel)?;
         match timeout(limits::TLS_HANDSHAKE_TIME, stream.as_mut().accept()).await {
-            Ok(Ok(())) => Ok(Stream::Tls(stream)),
+            Ok(Ok(())) => Ok(opened(stream)),
             Ok(Err(error)) => {
                 let reason = explain(&error, stream.ssl());
                 let _ = timeout(limits::REFUSAL_TIME, let_go(&mut stream.get_mut().socket)).await;
@@ -163,6 +178,35 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// A connection whose handshake is yet to be done.
+fn stream(mut ssl: Ssl, socket: Socket, kernel: bool) -> io::Result<Pin<Box<SslStream<Beneath>>>> {
+    let mut beneath = Beneath::new(socket);
+    if kernel {
+        keys::watch(&mut ssl)?;
+        beneath.records = Some(Box::default());
+    }
+    Ok(Box::pin(SslStream::new(ssl, beneath)?))
+}
+
+/// One whose handshake is over.
+fn opened(mut stream: Pin<Box<SslStream<Beneath>>>) -> Stream {
+    let ssl = stream.ssl();
+    let (version, is_server) = (ssl.version2(), ssl.is_server());
+    if let Some(records) = &mut stream.get_mut().records {
+        records.begin(version == Some(SslVersion::TLS1_3), is_server);
+    }
+    Stream::Tls(stream)
+}
+
+/// Has the kernel go on with a connection where OpenSSL is, which must not go on with it.
+pub(crate) fn enter_kernel(ssl: &SslRef, beneath: &Beneath) -> Result<KernelTls, Unfit> {
+    let records = beneath.records.as_deref().ok_or(Unfit::Absent)?;
+    let keys = keys::of(ssl, records)?;
+    // OpenSSL closes its own when it is let go.
+    let socket = beneath.socket.as_fd().try_clone_to_owned()?;
+    Ok(KernelTls::begin(socket.try_into()?, &keys)?)
+}
+
 /// Reads what a refused client has sent on meanwhile, so that closing does not take back the alert
 /// that tells it why.
 async fn let_go(socket: &mut Socket) -> io::Result<()> {
@@ -173,7 +217,7 @@ async fn let_go(socket: &mut Socket) -> io::Result<()> {
 }
 
 /// OpenSSL's reason in its own words, and what a certificate's verification had to say.
-fn explain(error: &openssl::ssl::Error, ssl: &openssl::ssl::SslRef) -> String {
+fn explain(error: &openssl::ssl::Error, ssl: &SslRef) -> String {
     let mut text = match (error.ssl_error(), error.io_error()) {
         (Some(stack), _) if !stack.errors().is_empty() => reasons(stack),
         (_, Some(error)) => error.to_string(),

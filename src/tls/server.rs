@@ -12,7 +12,7 @@ use openssl::x509::store::{X509Lookup, X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
 
 use super::certificate::{self, Certificate};
-use super::{Options, reasons};
+use super::{Options, keys, reasons};
 
 /// What new connections get.
 pub struct Served {
@@ -24,7 +24,7 @@ pub struct Served {
 
 /// Reads all files. The context for new connections is the first certificate's, which passes those that ask for
 /// another's name on to that one's.
-pub(super) fn read(options: &Options) -> Result<Served, String> {
+pub(super) fn read(options: &Options, kernel: bool) -> Result<Served, String> {
     let certificates = certificate::load(options)?;
     let expiries = certificates.iter().map(Certificate::expiry);
     let expiries = expiries.collect::<Result<_, _>>();
@@ -33,10 +33,10 @@ pub(super) fn read(options: &Options) -> Result<Served, String> {
     let first = certificates.next().ok_or("no certificate is given")?;
     let mut others = Vec::new();
     for certificate in certificates {
-        let context = builder(&certificate, options)?.build();
+        let context = builder(&certificate, options, kernel)?.build();
         others.push((certificate, context));
     }
-    let mut builder = builder(&first, options)?;
+    let mut builder = builder(&first, options, kernel)?;
     builder.set_servername_callback(move |ssl, _| {
         let Some(asked) = ssl.servername(NameType::HOST_NAME) else {
             return Ok(());
@@ -60,8 +60,13 @@ pub(super) fn read(options: &Options) -> Result<Served, String> {
     })
 }
 
-fn builder(certificate: &Certificate, options: &Options) -> Result<SslContextBuilder, String> {
-    let mut builder = settings(options).map_err(|error| format!("cannot set TLS up: {error}"))?;
+fn builder(
+    certificate: &Certificate,
+    options: &Options,
+    kernel: bool,
+) -> Result<SslContextBuilder, String> {
+    let mut builder =
+        settings(options, kernel).map_err(|error| format!("cannot set TLS up: {error}"))?;
     install(&mut builder, certificate, "--cert")?;
     set_ciphers(&mut builder, options)?;
     if options.verify_client {
@@ -70,7 +75,7 @@ fn builder(certificate: &Certificate, options: &Options) -> Result<SslContextBui
     Ok(builder)
 }
 
-fn settings(options: &Options) -> Result<SslContextBuilder, ErrorStack> {
+fn settings(options: &Options, kernel: bool) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = SslContextBuilder::new(SslMethod::tls_server())?;
     builder.set_min_proto_version(Some(options.oldest))?;
     builder.set_options(
@@ -78,8 +83,7 @@ fn settings(options: &Options) -> Result<SslContextBuilder, ErrorStack> {
             | SslOptions::NO_RENEGOTIATION
             | SslOptions::CIPHER_SERVER_PREFERENCE,
     );
-    // A record is one read(2) instead of two, for its header and its body.
-    builder.set_read_ahead(true);
+    reading(&mut builder, kernel);
     // An idle session gives its 34 KiB of buffers back.
     builder.set_mode(
         SslMode::RELEASE_BUFFERS
@@ -93,6 +97,16 @@ fn settings(options: &Options) -> Result<SslContextBuilder, ErrorStack> {
         select_next_proto(b"\x08http/1.1", offered).ok_or(AlpnError::NOACK)
     });
     Ok(builder)
+}
+
+/// How connections are read, which the `kernel` may go on with.
+pub(super) fn reading(builder: &mut SslContextBuilder, kernel: bool) {
+    // A record is one read(2) instead of two, for its header and its body. What was read is lost to
+    // the kernel, though.
+    builder.set_read_ahead(!kernel);
+    if kernel {
+        keys::remember(builder);
+    }
 }
 
 /// Gives a context its certificate, chain and key, which an option named.

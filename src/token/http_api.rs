@@ -56,7 +56,7 @@ impl HttpApi {
     /// # Errors
     /// When the system's TLS cannot be used.
     pub(super) fn load(template: Template, answer: Answer) -> Result<Self, String> {
-        let tls = client::Client::load(client::Options::default());
+        let tls = client::Client::load(client::Options::default(), false);
         let connector = Connector(Arc::new(tls.map_err(|failure| failure.to_string())?));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -47,7 +47,11 @@ impl Redis {
     /// # Errors
     /// One sentence that names the file.
     pub(super) fn load(source: Source) -> Result<Self, String> {
-        let tls = source.tls.clone().map(Client::load).transpose();
+        let tls = source
+            .tls
+            .clone()
+            .map(|it| Client::load(it, false))
+            .transpose();
         let tls = tls.map_err(|failure| named(&failure.to_string()))?;
         let mut login = RedisConnectionInfo::default().set_db(source.db);
         if let Some(user) = &source.user {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::backend;
 use crate::control::ctl;
+use crate::machine;
 use crate::record::assert_playable;
 use crate::service::Service;
 use crate::tls::{self, Authority};
@@ -381,6 +382,10 @@ fn a_process_that_stores_nothing_takes_out_what_it_finds() {
 /// go on to be served.
 #[test]
 fn a_session_inside_tls_is_waited_for() {
+    if websockify::tls::kernel::is_there(&[]) {
+        let test = "survival::a_session_inside_tls_is_waited_for";
+        return machine::skip(test, "the kernel does TLS, so it goes on");
+    }
     let ca = Authority::new();
     let pair = ca.here();
     let target = backend::echo().to_string();
@@ -389,6 +394,9 @@ fn a_session_inside_tls_is_waited_for() {
     let mut service = Service::start(&args);
     let mut inside = tls::open(service.addr(), &ca);
     inside.expect_echo("inside");
+    service
+        .process()
+        .wait_for_line(|line| line.contains("the kernel does no TLS (modprobe tls)"));
     let mut plain = Ws::open(service.addr());
     plain.expect_echo("plain");
     service.wait_for_stored(1);

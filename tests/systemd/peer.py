@@ -9,12 +9,15 @@
     peer.py greeting PORT TEXT     whether the target begins with TEXT
     peer.py edge PORT  one message each --count times, with pauses around --seconds
     peer.py dns PORT  answers queries for --name by --address
+    peer.py tunnel PORT TO  passes bytes on from one port to another, which it speaks --tls to, or of
+        which it takes TLS off by --certificate
 
-    --tls CAFILE  --host ADDRESS  --name NAME  --path URI
+    --tls CAFILE  --tls-version 1.2|1.3  --host ADDRESS  --name NAME  --path URI
     --user NAME:PASSWORD
 """
 
 import argparse
+import asyncio
 import base64
 import os
 import random
@@ -37,9 +40,21 @@ def dial(args):
     else:
         stream = socket.create_connection((args.host, int(args.place)), timeout=WAIT)
     if args.tls:
-        context = ssl.create_default_context(cafile=args.tls)
+        context = client_context(args)
         stream = context.wrap_socket(stream, server_hostname=args.name)
     return stream
+
+
+def client_context(args):
+    context = ssl.create_default_context(cafile=args.tls)
+    return by_version(context, args)
+
+
+def by_version(context, args):
+    if args.tls_version:
+        version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[args.tls_version]
+        context.minimum_version = context.maximum_version = version
+    return context
 
 
 class Session:
@@ -111,6 +126,11 @@ class Session:
         except OSError as error:
             if str(error) != "closed 1000":
                 raise
+        if isinstance(self.stream, ssl.SSLSocket):
+            # TLS's own goodbye, without which this is an error.
+            self.stream.suppress_ragged_eofs = False
+            if self.stream.recv(1):
+                raise OSError("more behind the close frame")
 
 
 def target(args):
@@ -229,12 +249,47 @@ def dns(args):
         server.sendto(query[:2] + head + query[12:end] + answer, client)
 
 
+def tunnel(args):
+    inside = client_context(args) if args.tls else None
+    outside = None
+    if args.certificate:
+        outside = by_version(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), args)
+        outside.load_cert_chain(args.certificate, args.key)
+
+    async def pump(reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        writer.close()
+
+    async def serve(reader, writer):
+        try:
+            name = args.name if inside else None
+            far = await asyncio.open_connection(args.host, args.text, ssl=inside, server_hostname=name)
+        except OSError:
+            return writer.close()
+        await asyncio.gather(pump(reader, far[1]), pump(far[0], writer))
+
+    async def listen():
+        server = await asyncio.start_server(serve, "localhost", int(args.place), ssl=outside, backlog=1024)
+        print("listening", flush=True)
+        await server.serve_forever()
+
+    asyncio.run(listen())
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "session", "many", "deaf", "certificate", "greeting", "edge", "dns"])
+    parser.add_argument("do", choices=["target", "echo", "session", "many", "deaf", "certificate", "greeting", "edge", "dns", "tunnel"])
     parser.add_argument("place")
     parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")
+    parser.add_argument("--tls-version")
+    parser.add_argument("--certificate")
+    parser.add_argument("--key")
     parser.add_argument("--host", default="localhost")
     parser.add_argument("--name", default="localhost")
     parser.add_argument("--user")

@@ -15,8 +15,9 @@ use crate::limits;
 use crate::relay::Snapshot;
 use crate::websocket::frame::of_a_client as masked;
 
-/// What version 1 wrote, and must be read for ever: of the session in [`cut`].
+/// What each version wrote, and must be read for ever: of the session in [`cut`].
 const VERSION_1: &[u8] = include_bytes!("version-1.state");
+const VERSION_2: &[u8] = include_bytes!("version-2.state");
 
 /// A session of base64 whose client was cut in the middle of a header, of a group of four letters
 /// and of a message, while both ends had no room.
@@ -49,6 +50,8 @@ fn cut() -> State {
         "last_look": null,
         "began": {"secs": 1, "nanos": 7},
         "recording": {"file": {"Unix": [47, 116, 255]}, "began": {"secs": 1, "nanos": 8}},
+        "client_tls": true,
+        "target_tls": false,
     }))
     .unwrap();
     relay.early = frame[3..5].to_vec();
@@ -63,21 +66,34 @@ fn cut() -> State {
 }
 
 #[test]
-fn version_1_is_what_we_write() {
-    // Once VERSION is 2, its file is made by this, and the older ones stay as they are.
+fn version_2_is_what_we_write() {
+    // Once VERSION is 3, its file is made by this, and the older ones stay as they are.
     let bytes = cut().encode().unwrap();
     if let Some(path) = std::env::var_os("WRITE_STATE") {
         std::fs::write(path, &bytes).unwrap();
     }
-    assert!(bytes == VERSION_1);
+    assert!(bytes == VERSION_2);
+}
+
+#[test]
+fn what_version_1_does_not_say_is_so() {
+    let mut expected = cut().relay;
+    // TLS was never the kernel's then.
+    expected.client_tls = false;
+    assert_eq!(State::decode(VERSION_1).unwrap().relay, expected);
 }
 
 #[tokio::test]
-async fn version_1_is_gone_on_with() {
-    let read = State::decode(VERSION_1).unwrap();
-    assert_eq!(read.relay, cut().relay);
+async fn every_version_is_gone_on_with() {
+    for version in [VERSION_1, VERSION_2] {
+        is_gone_on_with(version).await;
+    }
+}
+
+async fn is_gone_on_with(state: &[u8]) {
+    let read = State::decode(state).unwrap();
     assert_eq!(format!("{:?}", read.entry), format!("{:?}", cut().entry));
-    let mut session = Scattered::new(VERSION_1);
+    let mut session = Scattered::new(state);
     let mut relay = session.store.resume(SETTINGS).unwrap();
     session.client.unsaid = masked(0x80, b"VsbG8=")[5..].to_vec();
     session.client.unsaid.extend(masked(0x88, b"\x03\xe8"));
@@ -97,11 +113,11 @@ async fn version_1_is_gone_on_with() {
 
 #[test]
 fn what_is_cut_short_or_changed_is_refused() {
-    for size in 0..VERSION_1.len() {
-        let read = State::decode(&VERSION_1[..size]);
+    for size in 0..VERSION_2.len() {
+        let read = State::decode(&VERSION_2[..size]);
         assert!(matches!(read, Err(Unreadable::Damaged)), "{size}");
     }
-    let mut bytes = VERSION_1.to_vec();
+    let mut bytes = VERSION_2.to_vec();
     for at in 0..bytes.len() {
         for bit in 0..8 {
             bytes[at] ^= 1 << bit;
@@ -117,8 +133,8 @@ fn what_is_cut_short_or_changed_is_refused() {
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    for version in [0_u32, 2, 7, u32::MAX] {
-        let mut bytes = VERSION_1.to_vec();
+    for version in [0_u32, 3, 7, u32::MAX] {
+        let mut bytes = VERSION_2.to_vec();
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         refit(&mut bytes);
         let read = State::decode(&bytes);
@@ -145,7 +161,7 @@ fn what_nobody_can_go_on_from_is_refused() {
             json = json.replacen("\"remaining\":0", "\"remaining\":126", 1);
         }
         let length = u32::try_from(json.len()).unwrap();
-        let mut bytes = VERSION_1.to_vec();
+        let mut bytes = VERSION_2.to_vec();
         let old = u32::from_le_bytes(bytes[12..16].try_into().unwrap());
         bytes[12..16].copy_from_slice(&length.to_le_bytes());
         let old = crate::handover::state::HEAD..crate::handover::state::HEAD + old as usize;
@@ -161,11 +177,11 @@ fn what_nobody_can_go_on_from_is_refused() {
 
 #[tokio::test]
 async fn who_cannot_be_gone_on_with_is_told_where_that_is_safe() {
-    let mut of_the_future = VERSION_1.to_vec();
+    let mut of_the_future = VERSION_2.to_vec();
     of_the_future[8] = 9;
     refit(&mut of_the_future);
-    let marked = |mark: &[u8; 8]| [mark, &VERSION_1[8..]].concat();
-    let mut damaged = VERSION_1.to_vec();
+    let marked = |mark: &[u8; 8]| [mark, &VERSION_2[8..]].concat();
+    let mut damaged = VERSION_2.to_vec();
     damaged[100] ^= 1;
     let told = b"Z2V0\x88\x02\x03\xf4";
     for (bytes, known, heard) in [
@@ -195,7 +211,7 @@ async fn who_cannot_be_gone_on_with_is_told_where_that_is_safe() {
 
 #[tokio::test]
 async fn a_session_that_ends_processes_is_not_tried_for_ever() {
-    let session = Scattered::new(VERSION_1);
+    let session = Scattered::new(VERSION_2);
     for _ in 0..5 {
         // A process that comes so far has not been ended by it.
         let mut relay = session.store.resume(SETTINGS).unwrap();
@@ -254,7 +270,7 @@ proptest! {
     #[test]
     fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = State::decode(&noise);
-        let mut framed = VERSION_1.to_vec();
+        let mut framed = VERSION_2.to_vec();
         for (at, byte) in noise.iter().enumerate() {
             let at = (usize::from(*byte) * 7 + at * 13) % framed.len();
             framed[at] = *byte;

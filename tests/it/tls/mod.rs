@@ -4,6 +4,7 @@ mod authority; // a certificate authority of the test's own, by the openssl comm
 mod certificates; // which certificate a client gets
 mod clients; // --verify-client
 mod handshake; // plain and TLS on one port, silence, garbage, --ssl-only
+mod kernel; // where the kernel does TLS, sessions outlive the process
 mod offered; // versions, suites, resumption, renegotiation
 mod real; // browsers and other programs, unmodified
 mod relay; // every byte, both ways at once

@@ -12,7 +12,7 @@ use std::thread;
 
 use openssl::pkey::PKey;
 use openssl::ssl::{
-    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslVerifyMode,
+    NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509;
 use tokio::io::copy_bidirectional;
@@ -60,6 +60,13 @@ impl Dialer {
     /// Shows this certificate where it is asked for one.
     pub(crate) fn certificate(mut self, pair: &Pair) -> Self {
         install(&mut self.builder, pair);
+        self
+    }
+
+    /// Speaks this version alone.
+    pub(crate) fn version(mut self, version: SslVersion) -> Self {
+        self.builder.set_min_proto_version(Some(version)).unwrap();
+        self.builder.set_max_proto_version(Some(version)).unwrap();
         self
     }
 
