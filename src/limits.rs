@@ -128,6 +128,14 @@ pub const LOG_RETRY: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for its last records to be sent.
 pub const LOG_FLUSH_TIME: Duration = Duration::from_secs(1);
 
+/// How long after connections have come or gone memory is given back to the system, and so how often
+/// at most: who comes at once again finds it warm, and an administrator does not wait for it.
+pub const MEMORY_REST: Duration = Duration::from_secs(5);
+
+/// How many connections have to be gone for that. They are some hundred KiB, and their coming and
+/// going took longer than to look through a heap of ten thousand.
+pub const MEMORY_SESSIONS: u64 = 64;
+
 /// Default of --max-connections.
 pub const CONNECTIONS: u32 = 10_000;
 

@@ -7,6 +7,7 @@ mod hall;
 mod leaving;
 pub mod ledger;
 mod material;
+mod memory;
 pub mod monitor;
 mod pulse;
 mod reload;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ends::{Signals, Why, after, begun, empty, ended, idle, parted};
 use super::hall::Hall;
 use super::material::Material;
-use super::{control, leaving, reload};
+use super::{control, leaving, memory, reload};
 use crate::config::Service;
 use crate::daemon::Daemon;
 use crate::drain::drain;
@@ -100,6 +100,7 @@ pub(super) async fn serve(
             () = hall.context.guide.keep() => {}
             () = control::keep(hall.clone(), control) => {}
             () = reload => {}
+            () = memory::keep(hall.census.watch()) => {}
         }
     });
     let mut lost = pin!(async {

@@ -28,31 +28,13 @@ TOKENS = 5
 DEADLINE = 60
 LOOPBACK = "127.0.0.1"
 
-HAPROXY = """
-global
-    maxconn 1000
-defaults
-    mode http
-    timeout connect 5s
-    # A dead one refuses at once; a slow one is not dead.
-    timeout check 10s
-    timeout client 30s
-    timeout server 30s
-    timeout tunnel 1h
-    retries 3
-    option redispatch
-    # A bridge that dies with an unanswered request: another one may answer it.
-    retry-on conn-failure empty-response response-timeout
-frontend front
-    bind {hub}:{port}
-    default_backend bridges
-backend bridges
-    balance roundrobin
-    option httpchk GET /health
-    default-server inter 100ms fall 1 rise 1
-    http-response set-header X-Instance %s
-{servers}
-"""
+SCALING = os.path.join(os.path.dirname(__file__), "../../docs/SCALING.md")
+
+
+def block(name):
+    """A block of docs/SCALING.md, by its mark."""
+    with open(SCALING, encoding="utf-8") as file:
+        return file.read().split(f"<!-- test: {name} -->\n```", 1)[1].split("\n", 1)[1].split("```", 1)[0]
 
 
 def run(*words):
@@ -93,6 +75,11 @@ class Instance:
         self.redis, self.notify = redis, f"{folder}/{number}.notify"
         self.started = started
 
+    def options(self):
+        words = block("cluster-bridge").replace("10.0.0.1:6379", self.redis).replace("10.0.0.2", HUB).split()
+        assert words[0] == "websockify" and words[-1] == "6080", words
+        return [*words[1:-1], f"{self.host.address}:{self.host.port}"]
+
     async def start(self):
         if os.path.exists(self.notify):
             os.unlink(self.notify)
@@ -100,9 +87,7 @@ class Instance:
             ready.bind(self.notify)
             ready.setblocking(False)
             self.process = await asyncio.create_subprocess_exec(
-                *self.host.words, BRIDGE, f"{self.host.address}:{self.host.port}",
-                "--token-plugin=TokenRedis", f"--token-source={self.redis}",
-                "--health-path=/health", "--max-connections-per-address=0",
+                *self.host.words, BRIDGE, *self.options(),
                 env={**os.environ, "NOTIFY_SOCKET": self.notify},
             )
             self.started.append(self.process)
@@ -188,9 +173,14 @@ async def start_redis(folder, started):
 
 async def start_haproxy(folder, instances, started):
     port = free_port()
-    servers = [f"    server {it.name} {it.host.address}:{it.host.port} check" for it in instances]
+    lines = block("cluster-haproxy").replace("bind :80", f"bind {HUB}:{port}").splitlines()
+    lines = [it for it in lines if not it.startswith("    server ")]
+    # So that the test is short; who served is said to it alone.
+    lines += ["    timeout check 10s", "    default-server inter 100ms fall 1 rise 1"]
+    lines += ["    http-response set-header X-Instance %s"]
+    lines += [f"    server {it.name} {it.host.address}:{it.host.port} check" for it in instances]
     with open(f"{folder}/haproxy.cfg", "w", encoding="utf-8") as file:
-        file.write(HAPROXY.format(hub=HUB, port=port, servers="\n".join(servers)))
+        file.write("\n".join(lines) + "\n")
     process = await asyncio.create_subprocess_exec("/usr/sbin/haproxy", "-db", "-f", file.name)
     started.append(process)
     while True:

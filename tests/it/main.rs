@@ -45,6 +45,7 @@ mod proxies; // who is behind a proxy, and who we are for one
 mod readme; // its commands, and what it quotes
 mod real; // browsers, noVNC and other programs, unmodified
 mod record; // --record where the disk is full, slow or shared
+mod scale; // many sessions, and one that takes all it can get
 mod service; // a bridge under a manager that restarts it and keeps what it stores
 mod sources; // --bind-source
 mod survival; // sessions that go on in the next process

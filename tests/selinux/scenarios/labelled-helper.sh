@@ -24,7 +24,7 @@ configure 6072 'WEBSOCKIFY_TARGET=localhost:5900' 'WEBSOCKIFY_AUTH_PLUGIN=Exec' 
     'WEBSOCKIFY_AUTH_SOURCE=/usr/local/bin/door'
 cp /usr/local/libexec/websockify/helpers/door /usr/local/bin/door
 restorecon -F /usr/local/bin/door
-echo 'name="door"' >>/tmp/expected
+echo '/bin/door"' >>/tmp/expected
 override websockify@6072.service '[Service]' 'Restart=no'
 fails 1 inside systemctl start websockify@6072.service
 says websockify@6072.service 'Permission denied'
