@@ -179,6 +179,7 @@ impl Bridge {
             announce: None,
             ssl_target: false,
             walls: Walls::default(),
+            sources: service.sources,
             monitor,
             settings: Settings {
                 heartbeat: service.heartbeat,

@@ -23,7 +23,10 @@ use websockify::websocket::mask::unmask;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-const WORKS: [(&str, fn(usize)); 9] = [
+/// Its name, and how it is done so many times.
+type Work = (&'static str, fn(usize));
+
+const WORKS: [Work; 9] = [
     ("unmask", unmask_64_kib),
     ("decode-small", |times| decode(64, 1000, times)),
     ("decode-large", |times| decode(64 << 10, 4, times)),
