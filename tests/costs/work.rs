@@ -23,10 +23,10 @@ use websockify::websocket::mask::unmask;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Does it so many times.
-type Work = fn(usize);
+/// Its name, and how it is done so many times.
+type Work = (&'static str, fn(usize));
 
-const WORKS: [(&str, Work); 9] = [
+const WORKS: [Work; 9] = [
     ("unmask", unmask_64_kib),
     ("decode-small", |times| decode(64, 1000, times)),
     ("decode-large", |times| decode(64 << 10, 4, times)),
