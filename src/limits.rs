@@ -153,13 +153,19 @@ pub const STATE_ATTEMPTS: usize = 3;
 
 /// How long nothing may have moved before the state of a session is written down. To do that with
 /// each byte that moves would be four more system calls for a small message and its answer; and a
-/// session that is killed in the middle of something cannot be resumed anyway.
-pub const STATE_SETTLED: Duration = Duration::from_millis(2);
+/// session that is killed in the middle of something cannot be resumed anyway. Longer than a busy
+/// machine or network lets the next message wait, and than the kernel's own ticks, because timers
+/// between those cost more.
+pub const STATE_SETTLED: Duration = Duration::from_millis(20);
+
+/// How long a session has lived before the service manager is given it. Who asks one thing and leaves
+/// is gone by then, and to keep it costs as much as all the rest of such a session.
+pub const SESSION_YOUNG: Duration = Duration::from_millis(100);
 
 /// [`STATE_SETTLED`] is for each of these in what was written last. A client that does not read leaves
 /// half a megabyte in its session's state, and a few small frames of its own a second are no reason
 /// to copy all of that each time.
-pub const STATE_PIECE: usize = 16 * 1024;
+pub const STATE_PIECE: usize = 160 * 1024;
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
 /// kept back beside them.
@@ -426,6 +432,10 @@ pub const RECORD_BACKLOG_OF_ALL: usize = 4 * RECORD_BACKLOG;
 
 /// How long our exit waits for recordings to be written to their end.
 pub const RECORD_END_TIME: Duration = Duration::from_secs(2);
+
+/// How long a session that is handed over waits for its recording to be on the disk. Shorter than
+/// [`HAND_OVER_TIME`], so that a disk that hangs costs recordings and no session.
+pub const RECORD_LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// How often a session that ends at a time looks at the clock: it may have been set, or the machine
 /// have slept, of which no timer tells.

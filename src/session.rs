@@ -41,7 +41,7 @@ use crate::websocket::close::Close;
 use crate::wrap::Program;
 pub use kept::resume;
 
-use kept::{keep, unkeep};
+use kept::{keep, promise, unkeep};
 use told::told;
 
 /// What every connection shares.
@@ -130,11 +130,20 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
     client.stream.forget_answer_deadline();
     // Boxed for the same reason.
     let (mut relay, line) = Box::pin(join(&context, client, caller.to)).await;
-    let stored = match &line {
-        Some(line) => Box::pin(keep(&context, &mut relay, line, &seat)).await,
-        None => None,
+    let kept = match &line {
+        Some(line) => promise(&context, &mut relay, line, &seat),
+        None => Kept::Not,
     };
-    relate(&context, &mut relay, line, stored, &seat).await;
+    relate(&context, &mut relay, line, kept, &seat).await;
+}
+
+/// Whether the next process can go on with a session.
+#[derive(Debug)]
+enum Kept {
+    Not,
+    /// Once it has lived for [`limits::SESSION_YOUNG`].
+    Soon,
+    Now(Stored),
 }
 
 /// Relays to the session's end, of which there is a record, or until the next process goes on with
@@ -143,7 +152,7 @@ async fn relate(
     context: &Context,
     relay: &mut Relay,
     mut line: Option<Line>,
-    mut stored: Option<Stored>,
+    mut kept: Kept,
     seat: &Seat,
 ) {
     let summary = loop {
@@ -152,10 +161,9 @@ async fn relate(
             None => (None, None),
         };
         // One that can be handed over hears the word for that by `left` alone.
-        let last = if stored.is_some() {
-            Word::End
-        } else {
-            Word::Part
+        let last = match kept {
+            Kept::Not => Word::Part,
+            Kept::Soon | Kept::Now(_) => Word::End,
         };
         let outcome = {
             let told = pin!(told(context.drain.clone(), last, until, ended));
@@ -165,14 +173,24 @@ async fn relate(
                     pending::<()>().await;
                 }
             });
-            relay.run(told, left).await
+            let soon = matches!(kept, Kept::Soon);
+            tokio::select! {
+                biased;
+                outcome = relay.run(told, left) => Some(outcome),
+                () = grown(&context.drain), if soon => None,
+            }
         };
-        match (outcome, stored.take()) {
-            (Outcome::Over(summary), _) => break summary,
-            (Outcome::Left, stored) => return stored.map_or((), Stored::leave),
-            (Outcome::Unkept, Some(stored)) => Box::pin(unkeep(context, stored, seat)).await,
-            (Outcome::Unkept, None) => {}
-        }
+        kept = match (outcome, kept, &line) {
+            (Some(Outcome::Over(summary)), ..) => break summary,
+            (Some(Outcome::Left), Kept::Now(stored), _) => return stored.leave(),
+            (Some(Outcome::Left), ..) => return,
+            (Some(Outcome::Unkept), Kept::Now(stored), _) => {
+                Box::pin(unkeep(context, stored, seat)).await;
+                Kept::Not
+            }
+            (None, _, Some(line)) => Box::pin(keep(context, relay, line, seat)).await,
+            (Some(Outcome::Unkept) | None, ..) => Kept::Not,
+        };
     };
     if let Some(Line { entry, .. }) = &line {
         summary.log(
@@ -182,6 +200,24 @@ async fn relate(
             entry.id,
         );
     }
+}
+
+/// Returns when a session is to be kept: it has grown up, or the process ends and another follows.
+async fn grown(drain: &Drain) {
+    let mut drain = drain.clone();
+    // Boxed as well: most of its life a session is past it.
+    Box::pin(async {
+        let ends = async {
+            if drain.reaches(Word::Part).await == Word::End {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = sleep(limits::SESSION_YOUNG) => {}
+            () = ends => {}
+        }
+    })
+    .await;
 }
 
 /// Joins a client and its target, or gives it a word about why there is none. Only who has a way is
@@ -295,5 +331,33 @@ fn close(lost: Lost) -> Close {
     Close {
         code: 4000 + lost.status().as_u16(),
         reason: lost.text().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Context, run};
+    use crate::listener::Accepted;
+    use crate::relay::Relay;
+    use crate::server::census::Seat;
+
+    /// How large what a function returns is.
+    fn size<A, B, C, R>(_: impl Fn(A, B, C) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    /// A session's task holds them for as long as it lives, and each way that it is handed on copies
+    /// them.
+    #[test]
+    fn is_small() {
+        let sizes = [
+            size::<Accepted, Seat, Arc<Context>, _>(run),
+            size_of::<Relay>(),
+        ];
+        let most = [2176, 480]; // 2128 and 464
+        let small = sizes.iter().zip(most).all(|(size, most)| *size <= most);
+        assert!(small, "{sizes:?} bytes, and at the most {most:?}");
     }
 }

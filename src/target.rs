@@ -287,7 +287,8 @@ async fn dial(mut address: SocketAddr, sources: Sources) -> io::Result<TcpStream
     }?;
     // On this machine, a port that nobody listens on may be the very one that the kernel chose for
     // our end: then we are connected to ourselves, and the client to an echo.
-    if stream.local_addr()? == stream.peer_addr()? {
+    let own = stream.local_addr()?;
+    if own.port() == address.port() && own == stream.peer_addr()? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     // Without these the session works, only slower or stale for longer.

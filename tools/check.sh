@@ -37,7 +37,7 @@ fi
 if command -v shellcheck >/dev/null; then
     run shellcheck -x run preload/rebind systemd/websockify-generator systemd/websockify-instance \
         .ci/run tools/*.sh tests/systemd/run tests/systemd/rig tests/systemd/scenario \
-        tests/selinux/run tests/selinux/guest \
+        tests/selinux/run tests/selinux/guest tests/costs/run \
         tests/package/build tests/package/build-on-13 tests/package/run debian/crates-copyright debian/*.p[ro]* \
         debian/tests/activation debian/tests/common debian/tests/purge debian/tests/upgrade
 else

@@ -21,7 +21,8 @@ want setpriv util-linux
 want prlimit util-linux
 want unshare util-linux
 want mount mount
-want strace strace # a slow disk
+want strace strace # a slow disk, and counts of system calls
+want valgrind valgrind # counts of instructions
 # Clients.
 want curl curl
 want openssl openssl

@@ -54,6 +54,7 @@ stage 'parsers, given changed inputs' env FUZZ_ROUNDS=40000 cargo test --locked 
 stage 'bench, a moment of each line' cargo test --locked --package bench
 stage 'test, without features' cargo test --locked --no-default-features --lib token::
 stage 'undefined behaviour, by Miri' tools/miri.sh
+stage 'instructions' tests/costs/run
 stage 'compatibility, against Python websockify' \
     env BRIDGE_UNDER_TEST=theirs cargo test --locked --test it compat::
 stage 'in a booted systemd' tests/systemd/run

@@ -14,10 +14,10 @@ use crate::peers::Kind;
 use crate::place::Place;
 
 /// Lets us and the peers have as many descriptors as the system permits; returns how many.
-pub(crate) fn take_descriptors() -> io::Result<u64> {
+pub(crate) fn take_descriptors() -> io::Result<usize> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    Ok(hard)
+    Ok(usize::try_from(hard).unwrap_or(usize::MAX))
 }
 
 /// The version of a peer, or why it cannot be measured here.

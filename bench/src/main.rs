@@ -28,6 +28,7 @@ mod table; // Markdown
 mod target; // behind every peer
 mod work; // each line's work
 
+use std::fs;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::lines::Line;
 use crate::peers::Kind;
 use crate::place::Place;
 use crate::report::Report;
@@ -84,86 +86,106 @@ fn run(options: &Options) -> io::Result<bool> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let place = Place::new(options.bridge.clone())?;
     let descriptors = machine::take_descriptors()?;
-    let mut report = Report::default();
+    let peers = peers(&place, options.docs.is_some())?;
+    let effort = Effort {
+        time: Duration::try_from_secs_f64(options.seconds).map_err(io::Error::other)?,
+        // Each is two descriptors of ours.
+        sessions: options.sessions.min(descriptors.saturating_sub(200) / 2),
+        starts: ((options.seconds * 7.0) as usize).max(1),
+    };
+
+    let neighbours = machine::Neighbours::watch()?;
+    let lines = lines::all();
+    let (results, right) = measure(options, &peers, &lines, &place, &effort);
+    let report = Report {
+        heading: format!(
+            "{}, on {}: {}. Rounds: {}, each piece of work {} s; {}.",
+            machine::today(),
+            machine::machine(),
+            peers
+                .iter()
+                .map(|(kind, version)| format!("{} {version}", kind.name()))
+                .collect::<Vec<_>>()
+                .join(", "),
+            options.rounds,
+            options.seconds,
+            neighbours.tell()?
+        ),
+        tables: table::tables(&lines, &results),
+        pictures: pictures::all(&lines, &results),
+    };
+    report.show()?;
+    if let Some(path) = &options.values {
+        fs::write(path, results.to_tsv(&lines))?;
+    }
+    match &options.docs {
+        Some(_) if !right => say("bench: a peer failed, so the page is left as it was\n"),
+        Some(folder) => report.write(folder)?,
+        None => {}
+    }
+    Ok(right)
+}
+
+/// Who can be measured here, in which version.
+fn peers(place: &Place, all: bool) -> io::Result<Vec<(Kind, String)>> {
+    let mut peers = Vec::new();
     for kind in Kind::ALL {
-        match machine::version(kind, &place) {
-            Ok(version) => report.peers.push((kind, version)),
+        match machine::version(kind, place) {
+            Ok(version) => peers.push((kind, version)),
+            Err(error) if kind == Kind::Here => return Err(io::Error::other(error)),
             Err(error) => {
                 let error = format!("{} is not here: {error}", kind.name());
-                if kind == Kind::Here || options.docs.is_some() {
+                if all {
                     return Err(io::Error::other(error));
                 }
                 say(&format!("{error}\n"));
             }
         }
     }
-    let effort = Effort {
-        time: Duration::from_secs_f64(options.seconds),
-        // Each is two descriptors of ours.
-        sessions: options.sessions.min(
-            usize::try_from(descriptors / 2)
-                .unwrap_or(usize::MAX)
-                .saturating_sub(100),
-        ),
-        starts: ((options.seconds * 7.0) as usize).max(1),
-    };
+    Ok(peers)
+}
 
-    let mut lines = lines::all();
-    for line in &mut lines {
-        let wanted = |name: &str| name.contains(&options.only);
-        if !line.figures.iter().any(|figure| wanted(figure.name)) {
-            line.figures.clear();
-        }
-    }
+/// Every round; `false` beside the results where a peer failed.
+fn measure(
+    options: &Options,
+    peers: &[(Kind, String)],
+    lines: &[Line],
+    place: &Place,
+    effort: &Effort,
+) -> (Results, bool) {
     let mut results = Results::default();
     let mut right = true;
-    let neighbours = machine::Neighbours::watch()?;
     for round in 0..options.rounds {
         for (at, line) in lines.iter().enumerate() {
-            for turn in 0..report.peers.len() {
-                // Nobody is always the one behind the same other.
-                let kind = report.peers[(turn + round) % report.peers.len()].0;
-                if line.figures.is_empty() || !line.is_for(kind) {
+            let name = line.figures[0].name;
+            if !line
+                .figures
+                .iter()
+                .any(|it| it.name.contains(&options.only))
+            {
+                continue;
+            }
+            for turn in 0..peers.len() {
+                // Nobody always comes behind the same other.
+                let (kind, _) = peers[(turn + round) % peers.len()];
+                if !line.is_for(kind) {
                     continue;
                 }
-                let turn = format!("round {} of {}", round + 1, options.rounds);
-                progress(&format!(
-                    "{turn}: {}, {}",
-                    line.figures[0].name,
-                    kind.name()
-                ));
-                match work::measure(line, kind, &place, &effort) {
+                let (number, of) = (round + 1, options.rounds);
+                progress(&format!("round {number} of {of}: {name}, {}", kind.name()));
+                match work::measure(line, kind, place, effort) {
                     Ok(values) => results.add(at, kind, &values),
                     Err(error) => {
                         right = false;
-                        let line = line.figures[0].name;
                         progress("");
-                        say(&format!("{line}, {}: {error}\n", kind.name()));
+                        say(&format!("{name}, {}: {error}\n", kind.name()));
                     }
                 }
             }
         }
     }
     progress("");
-    report.heading = format!(
-        "{}, on {}: {}. Rounds: {}, each piece of work {} s; {}.",
-        machine::today(),
-        machine::machine(),
-        report.versions(),
-        options.rounds,
-        options.seconds,
-        neighbours.tell()?
-    );
-    report.show(&lines, &results)?;
-    if let Some(path) = &options.values {
-        std::fs::write(path, results.to_tsv(&lines))?;
-    }
-    match &options.docs {
-        Some(_) if !right => say("bench: a peer failed, so the page is left as it was\n"),
-        Some(folder) => report.write(folder, &lines, &results)?,
-        None => {}
-    }
-    Ok(right)
+    (results, right)
 }
 
 /// Shows what is being done in the place of what was done before, to who watches.

@@ -4,41 +4,31 @@ use std::fs;
 use std::io::{self, Write, stdout};
 use std::path::Path;
 
-use crate::lines::Line;
-use crate::peers::Kind;
-use crate::pictures::{self, Picture};
-use crate::stats::Results;
-use crate::table::tables;
+use crate::pictures::Picture;
 
 /// The page's text between these is ours; the rest is written by hand.
 const BEGIN: &str = "<!-- make bench: from here -->\n";
 const END: &str = "<!-- make bench: to here -->\n";
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Report {
-    /// Who was measured, in which version.
-    pub(crate) peers: Vec<(Kind, String)>,
     /// When, where and how.
     pub(crate) heading: String,
+    pub(crate) tables: String,
+    pub(crate) pictures: Vec<Picture>,
 }
 
 impl Report {
-    pub(crate) fn versions(&self) -> String {
-        let one = |(kind, version): &(Kind, String)| format!("{} {version}", kind.name());
-        self.peers.iter().map(one).collect::<Vec<_>>().join(", ")
-    }
-
-    pub(crate) fn show(&self, lines: &[Line], results: &Results) -> io::Result<()> {
-        let text = format!("{}\n\n{}", self.heading, tables(lines, results));
+    pub(crate) fn show(&self) -> io::Result<()> {
+        let text = format!("{}\n\n{}", self.heading, self.tables);
         stdout().write_all(text.as_bytes())
     }
 
     /// Writes PERFORMANCE.md in `docs` anew, between its marks, and the pictures that it shows.
-    pub(crate) fn write(&self, docs: &Path, lines: &[Line], results: &Results) -> io::Result<()> {
+    pub(crate) fn write(&self, docs: &Path) -> io::Result<()> {
         let page = docs.join("PERFORMANCE.md");
-        let pictures = pictures::all(lines, results);
-        let mut ours = format!("{}\n\n{}\n", self.heading, tables(lines, results));
-        for Picture { name, words, .. } in &pictures {
+        let mut ours = format!("{}\n\n{}\n", self.heading, self.tables);
+        for Picture { name, words, .. } in &self.pictures {
             ours += &format!("![{words}](performance/{name})\n");
         }
         let text = between_marks(&fs::read_to_string(&page)?, &ours).ok_or_else(|| {
@@ -46,7 +36,7 @@ impl Report {
         })?;
         let folder = docs.join("performance");
         fs::create_dir_all(&folder)?;
-        for Picture { name, svg, .. } in pictures {
+        for Picture { name, svg, .. } in &self.pictures {
             fs::write(folder.join(name), svg)?;
         }
         fs::write(page, text)

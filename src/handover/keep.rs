@@ -51,6 +51,8 @@ pub struct Keep {
     timer: Option<Pin<Box<Sleep>>>,
     /// How long the last state was.
     size: usize,
+    /// Whether it says where the session is recorded.
+    recorded: bool,
 }
 
 impl Keep {
@@ -71,6 +73,7 @@ impl Keep {
             moved: false,
             timer: None,
             size: 0,
+            recorded: false,
         })
     }
 
@@ -109,8 +112,15 @@ impl Keep {
             moved: false,
             timer: None,
             size: bytes.len(),
+            recorded: state.relay.recording.is_some(),
         };
         Ok((state, keep))
+    }
+
+    /// From now on nothing can be written down.
+    #[cfg(test)]
+    pub(crate) fn break_file(&mut self) {
+        self.file = std::fs::File::open("/dev/null").unwrap().into();
     }
 
     /// The session's line in the ledger.
@@ -127,6 +137,7 @@ impl Keep {
         self.timer = None;
         self.mark(MOVING)?;
         let entry = self.entry.clone();
+        let recorded = relay.recording.is_some();
         let bytes = State { entry, relay }.encode()?;
         // One that was larger has said so already; a page is not worth the call.
         if self.size > bytes.len().max(PAGE) {
@@ -140,6 +151,7 @@ impl Keep {
         write(&self.file, &STILL, 0)?;
         self.mark = STILL;
         self.size = bytes.len();
+        self.recorded = recorded;
         Ok(())
     }
 
@@ -175,11 +187,18 @@ impl Keep {
         self.fault.take()
     }
 
-    /// Ready when the state is to be written: nothing has moved for a while.
+    /// Whether what was written last is true.
+    pub(crate) fn is_still(&self) -> bool {
+        self.mark == STILL
+    }
+
+    /// Whether it says where the session is recorded.
+    pub(crate) fn knows_recording(&self) -> bool {
+        self.recorded
+    }
+
+    /// Ready when the state is to be written: nothing has moved for a while since it was true.
     pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.mark == STILL {
-            return Poll::Pending;
-        }
         let pieces = u32::try_from(1 + self.size / limits::STATE_PIECE).unwrap_or(1);
         let settled = limits::STATE_SETTLED * pieces;
         loop {

@@ -136,8 +136,8 @@ pub(crate) fn file_range(data: &[u8]) {
             let body = body.unwrap_or_else(|why| panic!("{why}")).to_bytes();
             assert!(!body.windows(SECRET.len()).any(|it| it == SECRET));
             if method == Method::HEAD {
-                // hyper leaves the body of our own words out.
-                assert!(!head.status.is_success() || body.is_empty());
+                // hyper leaves the body of our own pages out.
+                assert!(request.uri().path() != "/a.bin" || body.is_empty());
                 return;
             }
             match head.status.as_u16() {

@@ -19,7 +19,8 @@ pub(super) fn parse(text: &str) -> Vec<(String, String)> {
             continue;
         };
         let (value, behind) = value(behind);
-        let key = key.trim_end();
+        // Other white space, as a no-break space, is part of a name that is none.
+        let key = key.trim_end_matches([' ', '\t', '\r']);
         if is_variable(key) {
             found.push((key.to_owned(), value));
         }
@@ -137,6 +138,7 @@ mod tests {
             ("A='b\nc'", &[("A", "b\nc")]),
             ("A=\nB=", &[("A", ""), ("B", "")]),
             ("1A=x\nB C=x\n=x\nexport D=x\nE", &[]),
+            ("A\u{a0}=x\nB\u{b}=x\nC\t=d", &[("C", "d")]),
         ] {
             let expected: Vec<_> = expected
                 .iter()

@@ -22,18 +22,32 @@ pub struct Cut<'t>(pub &'t str, pub usize);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut room = self.1;
-        for character in self.0.chars() {
-            let shown = Shown(character);
-            let size = shown.size();
+        let (mut text, mut room) = (self.0, self.1);
+        loop {
+            // In one go, because that is nearly always all of it.
+            let (plain, rest) = text.split_at(plain(text, room));
+            f.write_str(plain)?;
+            room -= plain.len();
+            let Some(character) = rest.chars().next() else {
+                return Ok(());
+            };
+            let size = Shown(character).size();
             if size > room {
                 return f.write_str("…");
             }
             room -= size;
-            shown.fmt(f)?;
+            character.escape_default().fmt(f)?;
+            text = &rest[character.len_utf8()..];
         }
-        Ok(())
     }
+}
+
+/// How long the front of `text` is that needs no escape and fits into `room`.
+fn plain(text: &str, room: usize) -> usize {
+    let ends = text.char_indices().map(|(at, it)| (at + it.len_utf8(), it));
+    ends.take_while(|(end, it)| *end <= room && Shown(*it).is_plain())
+        .last()
+        .map_or(0, |(end, _)| end)
 }
 
 struct Shown(char);
@@ -49,16 +63,6 @@ impl Shown {
             self.0.len_utf8()
         } else {
             self.0.escape_default().len()
-        }
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_plain() {
-            write!(f, "{}", self.0)
-        } else {
-            write!(f, "{}", self.0.escape_default())
         }
     }
 }

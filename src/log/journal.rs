@@ -15,16 +15,12 @@ pub(super) fn is_connected() -> bool {
     connected_to_journal()
 }
 
-/// Sends a record; `false` when the journal does not take it.
-pub(super) fn send(record: &Record<'_>) -> bool {
+/// Sends a record, whose arguments are `text`; `false` when the journal does not take it.
+pub(super) fn send(record: &Record<'_>, text: &str) -> bool {
     let mut fields = Fields(vec![("SYSLOG_IDENTIFIER".into(), IDENTIFIER.into())]);
     // Nothing that we visit fails.
     let _ = record.key_values().visit(&mut fields);
-    let text = match record.args().as_str() {
-        Some(text) => Cow::Borrowed(text),
-        None => Cow::Owned(record.args().to_string()),
-    };
-    journal_send(priority(record.level()), &text, fields.0.into_iter()).is_ok()
+    journal_send(priority(record.level()), text, fields.0.into_iter()).is_ok()
 }
 
 fn priority(level: Level) -> Priority {

@@ -193,7 +193,7 @@ impl Log for Logger {
         if self.enabled(record.metadata()) {
             let text = record.args().to_string();
             for sink in sinks() {
-                if matches!(sink, Sink::Stderr { journal: true }) && journal::send(record) {
+                if matches!(sink, Sink::Stderr { journal: true }) && journal::send(record, &text) {
                     continue;
                 }
                 sink.write(record.level(), &text);

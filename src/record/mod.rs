@@ -10,9 +10,11 @@ mod script;
 mod writer;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::path::{self, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::task::{Context, Poll, Waker};
 
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
@@ -62,12 +64,31 @@ impl Recorder {
     /// # Errors
     /// The kernel has no thread for us.
     pub fn start(to: Destination) -> Result<Self, Failure> {
+        Self::start_with(move || Some(to))
+    }
+
+    /// Starts it for a test, which says when it begins to write, and where.
+    #[cfg(test)]
+    pub(crate) fn start_late() -> (Self, mpsc::Sender<Destination>) {
+        let (begin, to) = mpsc::channel();
+        let recorder = Self::start_with(move || to.recv().ok());
+        (recorder.unwrap(), begin)
+    }
+
+    fn start_with(
+        to: impl FnOnce() -> Option<Destination> + Send + 'static,
+    ) -> Result<Self, Failure> {
         let (queue, jobs) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let total = waiting.clone();
+        let work = move || {
+            if let Some(to) = to() {
+                writer::run(&to.0, &jobs, &total);
+            }
+        };
         std::thread::Builder::new()
             .name("record".to_owned())
-            .spawn(move || writer::run(&to.0, &jobs, &total))
+            .spawn(work)
             .map_err(|error| Failure::start(format!("cannot start: {error}")))?;
         Ok(Self { queue, waiting })
     }
@@ -94,6 +115,7 @@ impl Recorder {
                 file,
                 waiting: AtomicUsize::new(0),
                 over: AtomicBool::new(false),
+                waiter: Mutex::new(None),
             }),
             queue: self.queue.clone(),
             waiting: self.waiting.clone(),
@@ -137,6 +159,8 @@ struct Session {
     waiting: AtomicUsize,
     /// Nothing more is recorded.
     over: AtomicBool,
+    /// Who is told when nothing waits any more.
+    waiter: Mutex<Option<Waker>>,
 }
 
 impl Session {
@@ -145,6 +169,24 @@ impl Session {
         if !self.over.swap(true, Ordering::Relaxed) {
             log::warn!("{self} ended early: {why}");
         }
+    }
+
+    /// The writer has done what takes so much of the bound.
+    fn done(&self, size: usize) {
+        // What it has found out is seen by whoever sees this.
+        if self.waiting.fetch_sub(size, Ordering::AcqRel) == size {
+            if let Some(waiter) = self.waiter().take() {
+                waiter.wake();
+            }
+        }
+    }
+
+    fn is_written(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
+    }
+
+    fn waiter(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,16 +210,41 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Where it is kept, once that is known and for as long as it is whole.
+    /// Where it is kept, if all of it is there: who goes on with it would leave a hole otherwise.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        if self.session.over.load(Ordering::Relaxed) {
+        if !self.session.is_written() || self.is_over() {
             return None;
         }
         Some(Position {
             file: self.session.file.get()?.clone(),
             began: self.began.into(),
         })
+    }
+
+    /// Whether it has ended before its session.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.session.over.load(Ordering::Relaxed)
+    }
+
+    /// Ready when nothing of it waits for the disk.
+    pub fn poll_written(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Before the look, or the writer may be done in between.
+        *self.session.waiter() = Some(cx.waker().clone());
+        if self.session.is_written() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Waits for that. A disk that takes more than [`limits::RECORD_LEAVE_TIME`] ends the recording.
+    pub async fn written(&self) {
+        let written = poll_fn(|cx| self.poll_written(cx));
+        if timeout(limits::RECORD_LEAVE_TIME, written).await.is_err() {
+            self.give_up_on_disk();
+        }
     }
 
     /// Records what the client sent; `ends` says where in it its messages end.
@@ -209,17 +276,21 @@ impl Recording {
 
     /// Whether the writer has kept up so far.
     fn has_room(&self, size: usize) -> bool {
-        if self.session.over.load(Ordering::Relaxed) {
+        if self.is_over() {
             return false;
         }
         let mine = self.session.waiting.load(Ordering::Relaxed) + size;
         let all = self.waiting.load(Ordering::Relaxed) + size;
         if mine > limits::RECORD_BACKLOG || all > limits::RECORD_BACKLOG_OF_ALL {
-            self.session.give_up(&"the disk is too slow");
-            self.send(Work::End);
+            self.give_up_on_disk();
             return false;
         }
         true
+    }
+
+    fn give_up_on_disk(&self) {
+        self.session.give_up(&"the disk is too slow");
+        self.send(Work::End);
     }
 
     fn send(&self, work: Work) {
@@ -234,7 +305,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        if !self.session.over.load(Ordering::Relaxed) {
+        if !self.is_over() {
             self.send(Work::End);
         }
     }

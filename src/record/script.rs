@@ -10,7 +10,7 @@ pub(super) const BEGIN: &[u8] = b"var VNC_frame_data = [\n";
 pub(super) const END: &[u8] = b"'EOF'];\n";
 
 /// The end of a line.
-const CLOSE: &[u8] = b"',\n";
+pub(super) const CLOSE: &[u8] = b"',\n";
 
 /// Where in its script a recording is.
 #[derive(Debug, Default)]

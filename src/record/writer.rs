@@ -92,8 +92,8 @@ pub(super) fn run(base: &Path, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
                 }
             }
         }
-        session.waiting.fetch_sub(size, Ordering::Relaxed);
         waiting.fetch_sub(size, Ordering::Relaxed);
+        session.done(size);
     }
 }
 
@@ -156,17 +156,24 @@ impl Tape {
         }
     }
 
-    /// Goes on behind the last whole line: a process that was killed may have left a part of one.
+    /// Goes on behind what is there, which is all that was recorded. A process that was killed has not
+    /// ended the file, nor the line of a message that was under way.
     fn reopen(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-        let whole = whole_lines(&file)?;
-        file.set_len(whole)?;
-        file.seek(SeekFrom::End(0))?;
+        let mut end = end_of_lines(&file)?;
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        let mut last = [0];
+        file.read_exact_at(&mut last, end - 1)?;
+        if last != *b"\n" {
+            file.write_all(script::CLOSE)?;
+            end += script::CLOSE.len() as u64;
+        }
         Ok(Self {
             file,
             script: Script::default(),
-            written: whole,
-            whole,
+            written: end,
+            whole: end,
         })
     }
 
@@ -207,8 +214,8 @@ impl Tape {
     }
 }
 
-/// How much of a recording is whole lines, without the one that ends it.
-fn whole_lines(file: &File) -> io::Result<u64> {
+/// Where a recording's lines end: before the line that ends it, or as much of that as is there.
+fn end_of_lines(file: &File) -> io::Result<u64> {
     let mut front = [0; script::BEGIN.len()];
     file.read_exact_at(&mut front, 0)?;
     if front != script::BEGIN {
@@ -217,24 +224,15 @@ fn whole_lines(file: &File) -> io::Result<u64> {
             "this is no recording",
         ));
     }
-    let mut end = file.metadata()?.len();
-    let mut room = [0; 64 * 1024];
-    loop {
-        let from = end
-            .saturating_sub(room.len() as u64)
-            .max(front.len() as u64);
-        let size = usize::try_from(end - from).unwrap_or(room.len());
-        let text = &mut room[..size];
-        file.read_exact_at(text, from)?;
-        match text.iter().rposition(|it| *it == b'\n') {
-            Some(at) if text[..=at].ends_with(script::END) => {
-                return Ok(from + (at + 1 - script::END.len()) as u64);
-            }
-            Some(at) => return Ok(from + at as u64 + 1),
-            None if text.is_empty() => return Ok(from),
-            None => end = from,
-        }
-    }
+    // The front is longer than the end.
+    const BACK: usize = 1 + script::END.len();
+    let mut back = [0; BACK];
+    let length = file.metadata()?.len();
+    file.read_exact_at(&mut back, length - BACK as u64)?;
+    let end = (1..=script::END.len())
+        .rev()
+        .find(|&size| back.ends_with(&[b"\n", &script::END[..size]].concat()));
+    Ok(length - end.unwrap_or(0) as u64)
 }
 
 #[cfg(test)]
@@ -244,19 +242,20 @@ mod tests {
     use super::Tape;
 
     #[test]
-    fn a_recording_is_gone_on_with_behind_its_last_whole_line() {
+    fn a_recording_is_gone_on_with_behind_all_that_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tape");
         const BEGIN: &str = "var VNC_frame_data = [\n";
-        let long = format!("'{{1{{{}", "x".repeat(200_000));
         for (left, kept) in [
             ("'{1{a',\n'EOF'];\n", "'{1{a',\n"),
             ("'EOF'];\n", ""),
             ("", ""),
-            ("'{1{a',\n}2}b", "'{1{a',\n"),
             ("'{1{a',\n'EO", "'{1{a',\n"),
-            (&long, ""),
-            (&format!("{long}',\n{long}"), &format!("{long}',\n")),
+            ("'{1{a',\n'", "'{1{a',\n"),
+            ("'{1{\\n\\'EOF\\'];\\n',\n", "'{1{\\n\\'EOF\\'];\\n',\n"),
+            // The client was in the middle of a message.
+            ("'{1{a',\n'}2}b", "'{1{a',\n'}2}b',\n"),
+            ("'}2}\\'EO", "'}2}\\'EO',\n"),
         ] {
             fs::write(&path, format!("{BEGIN}{left}")).unwrap();
             Tape::reopen(&path)

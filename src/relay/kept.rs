@@ -59,7 +59,11 @@ impl Relay {
 
     /// Writes the state down for the last time; says whether it was. Where not, it is not kept any
     /// more.
-    pub(super) fn leave(&mut self) -> bool {
+    pub(super) async fn leave(&mut self) -> bool {
+        if let Some(recording) = &self.recording {
+            // Only one that is whole goes along.
+            Box::pin(recording.written()).await;
+        }
         self.save().is_ok()
     }
 
@@ -72,19 +76,33 @@ impl Relay {
 
     /// Writes the state down once nothing has moved for a while. Ready when it is not kept any more.
     pub(super) fn keep_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(keep) = &mut self.keep else {
-            return Poll::Pending;
-        };
-        let saved = match keep.fault() {
-            Some(error) => Err(self.give_up(&error)),
-            None => {
-                ready!(keep.poll_settled(cx));
-                self.save()
+        loop {
+            let Some(keep) = &mut self.keep else {
+                return Poll::Pending;
+            };
+            let saved = match keep.fault() {
+                Some(error) => Err(self.give_up(&error)),
+                None => {
+                    if keep.is_still() {
+                        ready!(self.poll_recorded(cx));
+                    } else {
+                        ready!(keep.poll_settled(cx));
+                    }
+                    self.save()
+                }
+            };
+            if let Err(Unkept) = saved {
+                return Poll::Ready(());
             }
-        };
-        match saved {
-            Ok(()) => Poll::Pending,
-            Err(Unkept) => Poll::Ready(()),
+        }
+    }
+
+    /// Ready when there is more to say of the recording than the state does.
+    fn poll_recorded(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let unsaid = self.keep.as_ref().is_some_and(|it| !it.knows_recording());
+        match &self.recording {
+            Some(recording) if unsaid && !recording.is_over() => recording.poll_written(cx),
+            _ => Poll::Pending,
         }
     }
 

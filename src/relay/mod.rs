@@ -248,7 +248,7 @@ impl Relay {
             tokio::select! {
                 biased;
                 () = &mut leave, if self.keep.is_some() => {
-                    return if self.leave() { Outcome::Left } else { Outcome::Unkept };
+                    return if self.leave().await { Outcome::Left } else { Outcome::Unkept };
                 }
                 close = &mut told, if !self.told => {
                     self.told = true;

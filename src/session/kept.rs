@@ -1,9 +1,9 @@
 //! Sessions that go on in the next process: the manager keeps their sockets and their state from
-//! their first moment on, so that it does not matter how this process ends.
+//! their youth on, so that it does not matter how this process ends.
 
 use std::sync::Arc;
 
-use super::{Context, relate};
+use super::{Context, Kept, relate};
 use crate::handover::keep::Keep;
 use crate::handover::lost::Lost;
 use crate::handover::state::{State, Unreadable};
@@ -15,32 +15,42 @@ use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
 use crate::systemd::store::{Name, Store, Stored};
 
-/// Has a new session kept. `None` where that cannot be: it ends with this process then.
-pub(super) async fn keep(
-    context: &Context,
-    relay: &mut Relay,
-    line: &Line,
-    seat: &Seat,
-) -> Option<Stored> {
-    let store = context.store.as_ref()?;
+/// Whether a new session can be kept; it is counted so from now on.
+pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
+    if context.store.is_none() {
+        return Kept::Not;
+    }
     if let Err(why) = relay.enter_kernel() {
         log::debug!("session {} is not kept: {why}", line.entry.id);
     }
     if !relay.can_be_kept() {
-        return None;
+        return Kept::Not;
     }
+    seat.keep();
+    Kept::Soon
+}
+
+/// Has a session kept that was counted so. Where that cannot be, it ends with this process.
+pub(super) async fn keep(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
+    match store(context, relay, line).await {
+        Some(stored) => Kept::Now(stored),
+        None => {
+            relay.let_go();
+            seat.let_go();
+            Kept::Not
+        }
+    }
+}
+
+async fn store(context: &Context, relay: &mut Relay, line: &Line) -> Option<Stored> {
+    let store = context.store.as_ref()?;
     // First of all it is true: nobody may find it otherwise.
     let kept = Keep::new(line.entry.clone()).and_then(|keep| relay.keep(keep));
     if let Err(error) = kept {
         log::debug!("session {} is not kept: {error}", line.entry.id);
         return None;
     }
-    let Some(stored) = store.keep(line.entry.id, relay.kept()?).await else {
-        relay.let_go();
-        return None;
-    };
-    seat.keep();
-    Some(stored)
+    store.keep(line.entry.id, relay.kept()?).await
 }
 
 /// Ends keeping a session whose state cannot be written any more, before it moves on.
@@ -81,15 +91,20 @@ pub fn resume(
                 let recording = match position {
                     Some(position) => recorder.resume(position, &client_name),
                     None if unsaid => recorder.begin(&client_name),
-                    // It was not recorded so far, or was given up: none is played from its middle.
-                    None => return None,
+                    // It was not recorded so far, the recording was given up, or a process was killed that
+                    // had yet to write it: none is played from its middle.
+                    None => {
+                        log::info!("session {} goes on without being recorded", name.number);
+                        return None;
+                    }
                 };
                 Some(Box::new(recording))
             });
             let settings = context.settings;
             let mut relay = Relay::resume(state.relay, streams, settings, recording, keep);
             tokio::spawn(async move {
-                relate(&context, &mut relay, Some(line), stored, &seat).await;
+                let kept = stored.map_or(Kept::Not, Kept::Now);
+                relate(&context, &mut relay, Some(line), kept, &seat).await;
             });
             Some(true)
         }

@@ -1,12 +1,14 @@
 //! The request that asks for a WebSocket, and the answer to it (RFC 6455, 4.2).
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::http;
-use tokio_tungstenite::tungstenite::handshake::server::create_response;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::framing::Framing;
 use super::legacy::{self, handshake::Challenge};
@@ -79,7 +81,7 @@ pub fn answer<B>(request: &Request<B>, terms: Terms<'_>) -> Result<Agreed, Refus
         return Err(bad("Missing Sec-WebSocket-Key header"));
     };
     let chosen = choose_subprotocol(headers, terms.subprotocols)?;
-    let mut answer = tungstenite_answer(key)?;
+    let mut answer = switching(key)?;
     let mut framing = Framing::Binary;
     if let Some(name) = chosen {
         if name == BASE64 {
@@ -94,16 +96,21 @@ pub fn answer<B>(request: &Request<B>, terms: Terms<'_>) -> Result<Agreed, Refus
     })
 }
 
-/// tungstenite checks the key and computes `Sec-WebSocket-Accept`. It knows version 13 alone and
-/// wants each header once, so it is shown a plain request with this one's key.
-fn tungstenite_answer(key: &HeaderValue) -> Result<Response<()>, Refusal> {
-    let mut plain = Request::new(());
-    let headers = plain.headers_mut();
+/// The 101 for a key, which is 16 bytes in base64 (RFC 6455, 4.2.1 and 4.2.2).
+fn switching(key: &HeaderValue) -> Result<Response<()>, Refusal> {
+    let mut bytes = [0; 18];
+    let decoded = BASE64_STANDARD.decode_slice(key, &mut bytes);
+    let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
+    let (Ok(16), Ok(accept)) = (decoded, accept) else {
+        return Err(bad("Invalid Sec-WebSocket-Key header"));
+    };
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-    headers.insert(SEC_WEBSOCKET_KEY, key.clone());
-    create_response(&plain).map_err(|_| bad("Invalid Sec-WebSocket-Key header"))
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(answer)
 }
 
 /// None offered, none chosen: noVNC offers none. `binary` is what websockify speaks, so it wins.

@@ -58,7 +58,7 @@ fn by_hand() {
 #[test]
 fn kept() {
     let bounds = Bounds {
-        connect: 65.0, // 54.9 to 59.2
+        connect: 45.0, // 41.1: it is not kept before it has lived for SESSION_YOUNG
         // 7.0 where an echo follows the last within STATE_SETTLED. Where it does not, there are two
         // marks and a state more.
         echo: 12.0,

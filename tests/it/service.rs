@@ -91,16 +91,21 @@ impl Service {
 
     /// Waits until nothing moves in any session.
     pub(crate) fn wait_for_rest(&self) {
+        self.wait_for_states("rest", |state| state.starts_with(b"wsstill\n"));
+    }
+
+    /// Waits until the states of all sessions are so.
+    pub(crate) fn wait_for_states(&self, what: &str, is: impl Fn(&[u8]) -> bool) {
         let began = Instant::now();
-        let still = |(_, descriptor): &(String, OwnedFd)| {
-            let mut mark = [0; 8];
+        let fits = |(_, descriptor): &(String, OwnedFd)| {
+            let mut state = [0; 4096];
             // Sockets have no bytes at a place.
-            pread(descriptor, &mut mark, 0).is_err() || mark == *b"wsstill\n"
+            pread(descriptor, &mut state, 0).is_err() || is(&state)
         };
-        self.process.wait_until("rest", |seen| {
+        self.process.wait_until(what, |seen| {
             // Its memory tells nobody of a change.
-            while !seen.stored.iter().all(still) {
-                assert!(began.elapsed() < DEADLINE, "sessions never rest");
+            while !seen.stored.iter().all(fits) {
+                assert!(began.elapsed() < DEADLINE, "never: {what}");
                 thread::yield_now();
             }
             Some(())

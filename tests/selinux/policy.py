@@ -50,6 +50,12 @@ NEVER = [
     ("websockifyd_helper_t", "websockifyd_key_t", "file", "read"),
     ("websockifyd_helper_t", "unreserved_port_t", "tcp_socket", "name_bind"),
 ]
+# What a session that goes on after a restart takes.
+ALWAYS = [
+    ("websockifyd_t", "websockifyd_tmpfs_t", "file", "open"),
+    ("websockifyd_t", "websockifyd_tmpfs_t", "file", "write"),
+    ("websockifyd_t", "websockifyd_record_t", "file", "read"),
+]
 
 policy = setools.SELinuxPolicy(sys.argv[1])
 failed = False
@@ -108,6 +114,9 @@ for source, target, kind, permission in NEVER:
     for what, boolean in rules(source, kind, permission, target):
         if boolean is None:
             fail(f"{source} may {permission} {kind} of {target}, by a rule for {what}")
+for source, target, kind, permission in ALWAYS:
+    if (target, None) not in rules(source, kind, permission, target):
+        fail(f"{source} may not {permission} {kind} of {target}")
 for name, state in [("connect_unreserved", True), ("connect_token_servers", False), ("connect_any", False),
                     ("listen_any", False), ("read_keys", False)]:
     if policy.lookup_boolean(f"websockifyd_{name}").state != state:

@@ -1,17 +1,17 @@
 //! The bytes of a state: read for ever, or refused.
 
-use std::future::pending;
-use std::pin::pin;
-use std::time::Duration;
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::task::yield_now;
-use tokio::time::timeout;
 
 use super::entry;
-use super::peers::{SETTINGS, Scattered, rest};
+use super::peers::{End, SETTINGS, Scattered, rest, run_until};
+use crate::handover::keep::Keep;
 use crate::handover::state::{State, Unreadable, refit};
+use crate::limits;
 use crate::relay::Snapshot;
 use crate::websocket::frame::of_a_client as masked;
 
@@ -215,11 +215,7 @@ async fn a_session_that_ends_processes_is_not_tried_for_ever() {
     for _ in 0..5 {
         // A process that comes so far has not been ended by it.
         let mut relay = session.store.resume(SETTINGS).unwrap();
-        while !session.store.is_still() {
-            let (told, leave) = (pin!(pending()), pin!(pending()));
-            let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
-            assert!(turn.await.is_err(), "it lives");
-        }
+        run_until(&mut relay, "rest", || session.store.is_still()).await;
     }
     for _ in 0..3 {
         assert!(session.store.resume(SETTINGS).is_ok());
@@ -228,11 +224,25 @@ async fn a_session_that_ends_processes_is_not_tried_for_ever() {
     assert!(matches!(lost.why, Unreadable::Fatal));
 }
 
+/// What takes long to copy is not copied for each small frame of a client that does not read.
+#[tokio::test]
+async fn a_large_state_is_written_after_a_longer_rest() {
+    let mut state = cut();
+    state.relay.to_client = vec![0; 40 * limits::STATE_PIECE];
+    let session = Scattered::new(&state.encode().unwrap());
+    let (_, mut keep) = Keep::reopen(session.store.state()).unwrap();
+    let began = Instant::now();
+    poll_fn(|cx| keep.poll_settled(cx)).await;
+    assert!(began.elapsed() >= 40 * limits::STATE_SETTLED);
+}
+
 /// Not again by the process after the one that ended while it was said.
 #[tokio::test]
 async fn a_farewell_is_said_once() {
     let mut state = cut();
-    state.relay.to_client = (0..90_000_u32).map(|at| at.to_be_bytes()[3]).collect();
+    // Without a piece that is there twice.
+    let bytes = (0..90_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]);
+    state.relay.to_client = bytes.collect();
     let farewell = [&state.relay.to_client[..], &state.relay.last_words].concat();
     let mut bytes = state.encode().unwrap();
     bytes[..8].copy_from_slice(b"wsmoved\n");
@@ -242,15 +252,16 @@ async fn a_farewell_is_said_once() {
         () = lost.end(session.store.streams().0) => panic!("nobody has read it"),
         () = rest() => {}
     }
+    let hear = |client: &mut End| (0..99).for_each(|_| client.listen(9999));
+    hear(&mut session.client);
+    let heard = session.client.heard.clone();
+    assert!(!heard.is_empty() && farewell.starts_with(&heard));
     session.client.end();
     let lost = session.store.resume(SETTINGS).unwrap_err();
     assert!(matches!(lost.why, Unreadable::Moving));
     lost.end(session.store.streams().0).await;
-    for _ in 0..99 {
-        session.client.listen(9999);
-    }
-    let heard = session.client.heard;
-    assert!(!heard.is_empty() && farewell.starts_with(&heard));
+    hear(&mut session.client);
+    assert!(session.client.heard == heard, "it is said again");
     let lost = session.store.resume(SETTINGS).unwrap_err();
     assert!(matches!(lost.why, Unreadable::Over));
 }

@@ -2,6 +2,7 @@
 
 mod format;
 mod peers;
+mod recordings;
 mod sessions;
 
 use std::sync::Arc;

@@ -5,17 +5,21 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as Blocking;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UnixStream;
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use super::entry;
 use crate::handover::keep::Keep;
 use crate::handover::lost::Lost;
-use crate::handover::state::STILL;
+use crate::handover::state::{STILL, State};
+use crate::limits;
 use crate::log::Summary;
-use crate::relay::{Client, Outcome, Relay, Settings};
+use crate::record::Recording;
+use crate::relay::{Client, Outcome, Relay, Settings, Snapshot};
 use crate::stream::{Socket, Stream};
 use crate::websocket::framing::Framing;
 
@@ -44,13 +48,14 @@ pub(super) struct Store {
 
 /// A session between two ends of ours, kept.
 pub(super) fn session(framing: Framing, early: &[u8]) -> (End, End, Store, Relay) {
-    session_by(framing, early, SETTINGS)
+    session_by(framing, early, SETTINGS, None)
 }
 
 pub(super) fn session_by(
     framing: Framing,
     early: &[u8],
     settings: Settings,
+    recording: Option<Recording>,
 ) -> (End, End, Store, Relay) {
     let (client, theirs) = End::new();
     let (target, its) = End::new();
@@ -65,7 +70,7 @@ pub(super) fn session_by(
         stream,
         early: Bytes::copy_from_slice(early),
         framing,
-        recording: None,
+        recording: recording.map(Box::new),
     };
     let mut relay = Relay::new(joined, to, settings, keep.entry().tally.clone());
     relay.keep(keep).unwrap();
@@ -90,6 +95,13 @@ impl Store {
 
     pub(super) fn state(&self) -> OwnedFd {
         self.state.try_clone().unwrap()
+    }
+
+    /// What is written down, if it says that it is true.
+    pub(super) fn saved(&self) -> Option<Snapshot> {
+        let mut bytes = vec![0; limits::SESSION_STATE];
+        rustix::io::pread(&self.state, &mut *bytes, 0).unwrap();
+        State::decode(&bytes).ok().map(|state| state.relay)
     }
 
     /// What the next process does.
@@ -145,6 +157,19 @@ impl Scattered {
             }
         }
     }
+}
+
+/// Runs the relay, a moment at a time, until it is so. What never is fails, and does not hang.
+pub(super) async fn run_until(relay: &mut Relay, what: &str, mut is: impl FnMut() -> bool) {
+    for _ in 0..5_000 {
+        if is() {
+            return;
+        }
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
+        assert!(turn.await.is_err(), "it lives");
+    }
+    panic!("never: {what}");
 }
 
 /// Enough turns for all that is in the sockets.

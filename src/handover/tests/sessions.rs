@@ -11,8 +11,9 @@ use tokio::runtime::Builder;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::peers::{End, SETTINGS, Scattered, Store, rest, session, session_by};
+use super::peers::{End, SETTINGS, Scattered, Store, rest, run_until, session, session_by};
 use crate::handover::keep::Keep;
+use crate::handover::state::Unreadable;
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
 use crate::relay::{Outcome, Relay, Settings};
@@ -153,15 +154,14 @@ async fn a_client_is_not_blamed_for_the_pause() {
         heartbeat,
         ..SETTINGS
     };
-    let (mut client, _target, store, mut relay) = session_by(Framing::Binary, b"", settings);
+    let (mut client, _target, store, mut relay) = session_by(Framing::Binary, b"", settings, None);
     for _ in 0..2 {
         client.heard.clear();
-        while client.heard.is_empty() {
-            let (told, leave) = (pin!(pending()), pin!(pending()));
-            let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
-            assert!(turn.await.is_err(), "it lives");
+        run_until(&mut relay, "a ping", || {
             client.listen(ALL);
-        }
+            !client.heard.is_empty()
+        })
+        .await;
         assert_eq!(client.heard, b"\x89\0", "another ping");
         let left = relay.run(pin!(pending()), pin!(ready(()))).await;
         assert!(matches!(left, Outcome::Left));
@@ -174,20 +174,15 @@ async fn a_client_is_not_blamed_for_the_pause() {
 async fn an_end_is_not_forgotten() {
     let (client, mut target, store, mut relay) = session(Framing::Binary, b"");
     target.unsaid = vec![b'x'; ALL];
-    while !store.is_still() || target.unsaid.len() == ALL {
+    run_until(&mut relay, "rest with a full client", || {
         target.speak();
-        let (told, leave) = (pin!(pending()), pin!(pending()));
-        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
-        assert!(turn.await.is_err(), "it lives");
-    }
+        store.is_still() && target.unsaid.len() < ALL
+    })
+    .await;
     let (told, leave) = (pin!(ready(Close::ENDED)), pin!(pending()));
     let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
     assert!(turn.await.is_err(), "the client has yet to hear it");
-    while !store.is_still() {
-        let (told, leave) = (pin!(pending()), pin!(pending()));
-        let turn = timeout(Duration::from_millis(1), relay.run(told, leave));
-        assert!(turn.await.is_err());
-    }
+    run_until(&mut relay, "rest", || store.is_still()).await;
     // A process that is killed does not say anything.
     let mut relay = store.resume(SETTINGS).unwrap();
     client.end();
@@ -203,6 +198,63 @@ async fn an_end_is_not_forgotten() {
     );
     let close = Framing::Binary.close(&Close::ENDED);
     assert!(session.client.heard.ends_with(&close));
+    // Nor has the process after that one anything to do.
+    let lost = session.store.resume(SETTINGS).unwrap_err();
+    assert!(matches!(lost.why, Unreadable::Over));
+}
+
+/// It would be taken for a part of the frame that the client may be in the middle of.
+#[tokio::test]
+async fn who_was_spoken_to_is_told_nothing_after_a_kill() {
+    let (mut client, mut target, store, mut relay) = session(Framing::Binary, b"");
+    target.unsaid = b"a word".to_vec();
+    target.speak();
+    while client.heard.is_empty() {
+        let (told, leave) = (pin!(pending()), pin!(pending()));
+        // One poll: it has no time to come to rest.
+        tokio::select! {
+            biased;
+            over = relay.run(told, leave) => panic!("{over:?}"),
+            () = ready(()) => {}
+        }
+        client.listen(99);
+        yield_now().await;
+    }
+    let lost = store.resume(SETTINGS).unwrap_err();
+    drop(relay);
+    client.end();
+    lost.end(store.streams().0).await;
+    client.listen(99);
+    assert_eq!(client.heard, b"\x82\x06a word");
+}
+
+/// It goes on here, and not before it is known that it goes on nowhere else.
+#[tokio::test]
+async fn nothing_moves_that_cannot_be_written_down() {
+    let (mut client, mut target, store, relay) = session(Framing::Binary, b"");
+    drop(relay);
+    for word in [&b""[..], b"a word"] {
+        let (state, mut keep) = Keep::reopen(store.state()).unwrap();
+        keep.break_file();
+        let mut relay = Relay::resume(state.relay, store.streams(), SETTINGS, None, keep);
+        if !word.is_empty() {
+            client.unsaid = masked(0x82, word);
+            client.speak();
+        }
+        let unkept = timeout(Duration::from_secs(30), async {
+            relay.run(pin!(pending()), pin!(pending())).await
+        });
+        assert!(matches!(unkept.await, Ok(Outcome::Unkept)), "never let go");
+        target.listen(99);
+        assert_eq!(target.heard, b"");
+        if !word.is_empty() {
+            run_until(&mut relay, "the word at the target", || {
+                target.listen(99);
+                target.heard == word
+            })
+            .await;
+        }
+    }
 }
 
 /// What is left of a time when a session is handed over is what it has.
@@ -420,8 +472,11 @@ impl Scene<'_> {
             Step::Leave => self.leave().await,
             Step::Kill => self.kill(),
             Step::Settle => {
+                let mut turns = 0;
                 while self.store.as_ref().is_some_and(|it| !it.is_still()) {
                     self.turn(sleep(Duration::from_millis(1))).await;
+                    turns += 1;
+                    assert!(turns < 5_000, "never at rest");
                 }
             }
         }
