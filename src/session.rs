@@ -356,7 +356,7 @@ mod tests {
             size::<Accepted, Seat, Arc<Context>, _>(run),
             size_of::<Relay>(),
         ];
-        let most = [2240, 496]; // 2200 and 480
+        let most = [2400, 512]; // 2200 and 480, with room for another compiler
         let small = sizes.iter().zip(most).all(|(size, most)| *size <= most);
         assert!(small, "{sizes:?} bytes, and at the most {most:?}");
     }

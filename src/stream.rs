@@ -104,6 +104,12 @@ impl Stream {
         poll(&mut asked, Some(&Timespec::default())).is_ok_and(|changed| changed > 0)
     }
 
+    /// Whether the kernel does its TLS.
+    #[must_use]
+    pub fn is_kernel_tls(&self) -> bool {
+        matches!(self, Self::Kernel(_))
+    }
+
     /// Whether the end of what was read may not be the peer's: see [`Beneath`].
     #[must_use]
     pub fn is_cut_off(&self) -> bool {

@@ -196,9 +196,11 @@ impl Relay {
     /// Pings the client, or gives up on one that did not answer the last ping. While the target
     /// keeps us from reading the client, its answer may be waiting unread.
     fn beat(&mut self, interval: Duration) {
-        if !self.heard && self.to_target.is_empty() && self.client.has_unread() {
+        if !self.heard && self.to_target.is_empty() && self.client.has_unread() && !self.looked {
             // It may be waiting all the same, where we come late, and the runtime may not know yet:
-            // after SIGCONT, epoll_wait(2) comes back with nothing. Read first, judge after.
+            // after SIGCONT, epoll_wait(2) comes back with nothing. Read first, judge after. Once,
+            // where the kernel does TLS: half a record is there for poll(2), and cannot be read.
+            self.looked = self.client.is_kernel_tls();
             self.set_timer(limits::LATE_LOOK);
             return;
         }
@@ -207,6 +209,7 @@ impl Relay {
             return;
         }
         self.heard = false;
+        self.looked = false;
         let mut ping = Vec::new();
         frame::append(&mut ping, Opcode::Ping, b"");
         self.to_client.push(&ping);

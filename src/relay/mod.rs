@@ -109,6 +109,8 @@ pub struct Relay {
     timer: Option<Pin<Box<Sleep>>>,
     /// Whether the client gave a sign of life since the last ping.
     heard: bool,
+    /// Whether its answer to the last ping was looked for, late as we were.
+    looked: bool,
     /// Since when the target has taken nothing of what is unsent.
     stalled: Option<Instant>,
     /// Our end of the client's stream was sent, or cannot be.
@@ -210,6 +212,7 @@ impl Relay {
             fault: None,
             timer: None,
             heard: true,
+            looked: false,
             stalled: None,
             client_shut: false,
             target_ended: false,

@@ -107,8 +107,8 @@ impl Relay {
             last_look: self.last_look.map(|it| it - now),
             began: self.began.into(),
             recording: self.recording.as_ref().and_then(|it| it.position()),
-            client_tls: in_kernel(&self.client),
-            target_tls: self.target.as_ref().is_some_and(in_kernel),
+            client_tls: self.client.is_kernel_tls(),
+            target_tls: self.target.as_ref().is_some_and(Stream::is_kernel_tls),
         }
     }
 
@@ -139,6 +139,7 @@ impl Relay {
             timer: None,
             // It had no say while nobody listened.
             heard: true,
+            looked: false,
             stalled: snapshot.stalled.map(|it| before(now, it)),
             client_shut: snapshot.client_shut,
             target_ended: snapshot.target_ended,
@@ -167,10 +168,6 @@ impl Relay {
         }
         relay
     }
-}
-
-fn in_kernel(stream: &Stream) -> bool {
-    matches!(stream, Stream::Kernel(_))
 }
 
 fn before(now: Instant, time: Duration) -> Instant {

@@ -21,7 +21,7 @@ pub(super) async fn leave(
     signals: &mut Signals,
     program: Option<Kept>,
 ) -> u8 {
-    let status = match why {
+    let mut status = match why {
         // Who ends a service tells all of its processes in the same moment: then it is no failure
         // that the program ended by that.
         Why::Program(ended) => {
@@ -32,9 +32,13 @@ pub(super) async fn leave(
         Why::Option(_) | Why::Told | Why::Restart => 0,
     };
     let successor = matches!(why, Why::Restart | Why::Lost) && hall.hands_over();
-    if successor && hand_over(hall, drainer, signals).await {
-        // Without a helper it is a failure all the same.
-        return if status == 0 { HANDED_OVER } else { status };
+    if successor {
+        if hand_over(hall, drainer, signals).await {
+            // Without a helper it is a failure all the same.
+            return if status == 0 { HANDED_OVER } else { status };
+        }
+        // We were told to end after all, which is no failure.
+        status = 0;
     }
     end(hall, drainer, signals, program).await;
     status

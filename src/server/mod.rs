@@ -43,7 +43,11 @@ pub fn run(mut config: Config, left: Vec<Left>, daemon: Option<Daemon>) -> Resul
     let control = config.control.clone();
     let (wrap, pid_file) = (config.wrap.take(), config.pid_file.take());
     let (listen, wanted, service, mut material) = Material::load(config, watched)?;
-    service.sources.are_here()?;
+    match service.sources.are_here() {
+        // They wait for us, and need no address.
+        Err(failure) if !left.is_empty() => log::warn!("{failure}"),
+        judged => judged?,
+    }
     let doors = listener::open(listen)?;
     let listen = control.map(|path| Listen::Unix { path, mode: 0o600 });
     let mut control = listen.map(listener::open).transpose()?.unwrap_or_default();

@@ -36,7 +36,7 @@ pub(super) async fn keep(context: &Context, relay: &mut Relay, line: &Line, seat
         Some(stored) => Kept::Now(stored),
         None => {
             relay.let_go();
-            seat.let_go();
+            part(context, seat);
             Kept::Not
         }
     }
@@ -56,7 +56,12 @@ async fn store(context: &Context, relay: &mut Relay, line: &Line) -> Option<Stor
 /// Ends keeping a session whose state cannot be written any more, before it moves on.
 pub(super) async fn unkeep(context: &Context, stored: Stored, seat: &Seat) {
     stored.remove().await;
-    // Our exit waits for those that are kept, and for this one, too, where it is under way.
+    part(context, seat);
+}
+
+/// Counts a session among those that end with this process. Our exit waits for those that are kept,
+/// and for this one, too, where it is under way: it has yet to say goodbye.
+fn part(context: &Context, seat: &Seat) {
     if !context.drain.hands_over() {
         seat.let_go();
     }

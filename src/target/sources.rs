@@ -56,21 +56,31 @@ impl Sources {
         self.0.is_some()
     }
 
-    /// Makes sure that this machine has them now. Where programs may bind to any address
+    /// Makes sure that this machine has one of them now; the log names each that it has not, for a
+    /// start is not to fail by what a session would pass over. Where programs may bind to any address
     /// (`net.ipv4.ip_nonlocal_bind`), as on machines that take over another's, all are believed.
     ///
     /// # Errors
-    /// [`Failure::Start`] with the first that it has not.
+    /// [`Failure::Start`]: it has none of them.
     pub fn are_here(&self) -> Result<(), Failure> {
         let families = self.0.iter();
-        let mut all = families.flat_map(|it| it.v4.addresses.iter().chain(&it.v6.addresses));
-        match all.find(|source| !is_of_this_machine(**source)) {
-            Some(source) => Err(Failure::start(format!(
-                "--bind-source: this machine has no address {}; `ip address` lists what it has",
-                source.ip()
-            ))),
-            None => Ok(()),
+        let all: Vec<&SocketAddr> = families
+            .flat_map(|it| it.v4.addresses.iter().chain(&it.v6.addresses))
+            .collect();
+        let absent = all.iter().filter(|source| !is_of_this_machine(***source));
+        let absent: Vec<String> = absent.map(|source| source.ip().to_string()).collect();
+        if absent.is_empty() {
+            return Ok(());
         }
+        let text = format!(
+            "--bind-source: this machine has no address {}; `ip address` lists what it has",
+            absent.join(", ")
+        );
+        if absent.len() == all.len() {
+            return Err(Failure::start(text));
+        }
+        log::warn!("{text}");
+        Ok(())
     }
 
     /// Those for a connection to `target`, the one whose turn it is first; `None` where the kernel

@@ -116,6 +116,10 @@ fn hold<B: AsRef<Process>>(
     let found = [connect, echo, down, up];
     let most = [bounds.connect, bounds.echo, bounds.down, bounds.up];
     eprintln!("{test}: {found:?}");
+    assert!(
+        found.iter().all(|found| *found > 0.0),
+        "not counted: {found:?}"
+    );
     let held = found.iter().zip(most).all(|(found, most)| *found <= most);
     assert!(held, "{found:?}, and at the most {bounds:?}");
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::backend;
 use crate::bridge::Bridge;
@@ -98,8 +99,11 @@ fn a_session_in_bulk_leaves_its_neighbours_their_turns() {
             _ => backend::echo_on(stream),
         }
     });
+    let allowed = sched_getaffinity(None).unwrap();
+    let first = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu));
+    let first = first.unwrap().to_string();
     let bridge = Bridge::start_under(
-        &["taskset", "1"],
+        &["taskset", "--cpu-list", &first],
         &["127.0.0.1:{port}", &target.to_string()],
     );
     let mut neighbour = Ws::open(bridge.addr());

@@ -14,6 +14,7 @@ fn the_inventory_is_whole() {
         "tests",
         "tools",
         "examples",
+        "bench",
         "fuzz/fuzz_targets",
     ] {
         for file in sources(&root.join(folder)) {
