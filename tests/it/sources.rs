@@ -253,7 +253,8 @@ fn an_address_of_another_machine_is_refused_but_where_it_may_come() {
     let words = ["ip", "netns", "exec", &link.near];
     let folder = tempfile::tempdir().unwrap();
     let listen = format!("--unix-listen={}", folder.path().join("s").display());
-    let arguments = [&listen, &target.to_string(), sources];
+    let target_name = target.to_string();
+    let arguments = [&*listen, &target_name, "--bind-source=192.0.2.77"];
     let refused = Bridge::spawn_under(&words, &arguments);
     assert_eq!(refused.wait().code(), Some(1));
     let said = "--bind-source: this machine has no address 192.0.2.77; ";
@@ -262,6 +263,11 @@ fn an_address_of_another_machine_is_refused_but_where_it_may_come() {
     let checked = Bridge::spawn_under(&words, &[&arguments[..], &["--check-config"]].concat());
     assert_eq!(checked.wait().code(), Some(0));
     assert!(checked.stderr().contains(said), "{}", checked.stderr());
+    // One that is here is enough.
+    let bridge = link.bridge(target, &[sources]);
+    bridge.bridge.wait_for_line(|line| line.contains(said));
+    bridge.open().expect_echo("nought");
+    assert_eq!(from.recv().unwrap(), IpAddr::from([192, 0, 2, 2]));
     link.set("net/ipv4/ip_nonlocal_bind", "1");
     let bridge = link.bridge(target, &[sources]);
     for word in ["one", "two"] {
