@@ -8,7 +8,16 @@ succeeds inside systemctl enable --now websockify@6041.socket
 enter="nsenter -t $INIT -m -u -i -n -p -C --"
 service=websockify@6041.service
 restart="$enter systemctl restart $service"
-kill="$enter sh -c 'old=\$(systemctl show --value -p NRestarts $service)
+# One that is killed in the middle of something is not gone on with: first it is at rest.
+kill="$enter sh -c 'rest() {
+        for memory in /proc/\$(systemctl show --value -p MainPID $service)/fd/*; do
+            case \$(readlink \$memory) in
+            */memfd:websockify-session*) [ \$(head -c 7 \$memory) = wsstill ] || return 1 ;;
+            esac
+        done
+    }
+    until rest; do sleep 0.05; done
+    old=\$(systemctl show --value -p NRestarts $service)
     systemctl kill -s KILL --kill-who=main $service
     until [ \$(systemctl show --value -p NRestarts $service) != \$old ] &&
         [ \$(systemctl is-active $service) = active ]; do sleep 0.05; done'"
