@@ -166,6 +166,10 @@ pub const STATE_ATTEMPTS: usize = 3;
 /// between those cost more.
 pub const STATE_SETTLED: Duration = Duration::from_millis(20);
 
+/// How long a process has gone on with a session before it says so. Processes that are killed within
+/// that count as ended by the session ([`STATE_ATTEMPTS`]), so it is only what shows that they live.
+pub const STATE_PROVEN: Duration = Duration::from_millis(2);
+
 /// How long a session has lived before the service manager is given it. Who asks one thing and leaves
 /// is gone by then, and to keep it costs as much as all the rest of such a session.
 pub const SESSION_YOUNG: Duration = Duration::from_millis(100);

@@ -231,6 +231,8 @@ async fn a_large_state_is_written_after_a_longer_rest() {
     state.relay.to_client = vec![0; 4 * limits::STATE_PIECE];
     let session = Scattered::new(&state.encode().unwrap());
     let (_, mut keep) = Keep::reopen(session.store.state()).unwrap();
+    // Without that it has only to be shown that it ends nobody.
+    assert!(keep.moves(false));
     let began = Instant::now();
     poll_fn(|cx| keep.poll_settled(cx)).await;
     assert!(began.elapsed() >= 4 * limits::STATE_SETTLED);
