@@ -156,8 +156,9 @@ pub const REFUSAL_TIME: Duration = Duration::from_secs(2);
 pub const SESSION_STATE: usize = 4 * CHUNK;
 
 /// Processes that may end in the moment that they take a session over, before the next one closes it:
-/// what ends them may be the session. More than one, for it may also be another that came with it.
-pub const STATE_ATTEMPTS: usize = 3;
+/// what ends them may be the session. More than one, for it may also be another that came with it, and
+/// one that is killed again and again on a busy machine may not come so far as to say that it lives.
+pub const STATE_ATTEMPTS: usize = 9;
 
 /// How long nothing may have moved before the state of a session is written down. To do that with
 /// each byte that moves would be four more system calls for a small message and its answer; and a

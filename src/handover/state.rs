@@ -25,7 +25,17 @@ pub(super) const STILL: Mark = *b"wsstill\n";
 
 /// The same, where so many processes have gone on with it and none has come so far as to write it
 /// anew: they may have ended by what it says.
-pub(super) const TRIED: [Mark; limits::STATE_ATTEMPTS] = [*b"wstried1", *b"wstried2", *b"wstried3"];
+pub(super) const TRIED: [Mark; limits::STATE_ATTEMPTS] = [
+    *b"wstried1",
+    *b"wstried2",
+    *b"wstried3",
+    *b"wstried4",
+    *b"wstried5",
+    *b"wstried6",
+    *b"wstried7",
+    *b"wstried8",
+    *b"wstried9",
+];
 
 /// Bytes may have moved since, but none to the client.
 pub(super) const MOVING: Mark = *b"wsmoved\n";

@@ -217,7 +217,7 @@ async fn a_session_that_ends_processes_is_not_tried_for_ever() {
         let mut relay = session.store.resume(SETTINGS).unwrap();
         run_until(&mut relay, "rest", || session.store.is_still()).await;
     }
-    for _ in 0..3 {
+    for _ in 0..limits::STATE_ATTEMPTS {
         assert!(session.store.resume(SETTINGS).is_ok());
     }
     let lost = session.store.resume(SETTINGS).unwrap_err();
