@@ -9,14 +9,17 @@ configure 5902 'WEBSOCKIFY_TARGET=localhost:5903'
 succeeds inside systemctl enable --now websockify@5901.socket websockify@5902.socket
 session quiet 5902
 
+# is_another UNIT PROCESS: it runs, and not by that process any more.
+is_another() { [ "$(property "$1" SubState)" = running ] && [ "$(main_pid "$1")" != "$2" ]; }
 # upgrade NAME PACKAGE VERSION COMMAND…: by that command.
 upgrade() {
     local first second instance
     first=$(main_pid websockify@5901.service) second=$(main_pid websockify@5902.service)
     succeeds "${@:4}" "/var/local/$2.deb"
     has_version "$3"
-    [ "$(main_pid websockify@5901.service)" != "$first" ] || fail 'the instance was not restarted'
-    [ "$(main_pid websockify@5902.service)" != "$second" ] || fail 'the second instance was not restarted'
+    # The package waits for the target, whose restart is theirs, and not for them.
+    eventually is_another websockify@5901.service "$first"
+    eventually is_another websockify@5902.service "$second"
     for instance in 5901 5902; do
         [ "$(inside readlink "/proc/$(main_pid "websockify@$instance.service")/exe")" = \
             /usr/libexec/websockify/websockifyd ] || fail "$instance is not the new program"
