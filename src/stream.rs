@@ -148,32 +148,23 @@ impl Socket {
         }
     }
 
-    /// Reads by `read` once there is something, which it says there is not by `WouldBlock`.
-    pub(crate) fn poll_read_with<R>(
+    /// Does `work`, which reads or writes as `interest` says, once the socket is ready for that; it
+    /// says by `WouldBlock` that it is not.
+    pub(crate) fn poll_with<R>(
         &self,
         cx: &mut Context<'_>,
-        mut read: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        interest: Interest,
+        mut work: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            ready!(self.poll_read_ready(cx))?;
-            match self.try_io(Interest::READABLE, &mut read) {
+            ready!(if interest.is_readable() {
+                self.poll_read_ready(cx)
+            } else {
+                self.poll_write_ready(cx)
+            })?;
+            match self.try_io(interest, &mut work) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
-    }
-
-    /// Writes by `write` once there is room, likewise.
-    pub(crate) fn poll_write_with<R>(
-        &self,
-        cx: &mut Context<'_>,
-        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        loop {
-            ready!(self.poll_write_ready(cx))?;
-            match self.try_io(Interest::WRITABLE, &mut write) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                done => return Poll::Ready(done),
             }
         }
     }

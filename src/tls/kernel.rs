@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use socket2::{Domain, MsgHdr, SockRef, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::keys::Keys;
 use crate::limits;
@@ -145,7 +145,10 @@ impl AsyncRead for KernelTls {
             let free = room.initialize_unfilled();
             // As it is: what the socket's own poll_read takes for its end, a part of the room that
             // is left, may be the end of a record.
-            let read = ready!(this.socket.poll_read_with(cx, |it| receive(it, &mut *free)))?;
+            let read = ready!(
+                this.socket
+                    .poll_with(cx, Interest::READABLE, |it| receive(it, &mut *free))
+            )?;
             let (kind, size) = read;
             if let Some(size) = this.take(kind, &free[..size])? {
                 room.advance(size);
@@ -164,7 +167,7 @@ impl AsyncWrite for KernelTls {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let write = |it: BorrowedFd<'_>| Ok(send(it, bytes, SendFlags::NOSIGNAL)?);
-        self.socket.poll_write_with(cx, write)
+        self.socket.poll_with(cx, Interest::WRITABLE, write)
     }
 
     /// The kernel sends by itself.
@@ -174,7 +177,7 @@ impl AsyncWrite for KernelTls {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let goodbye = |it: BorrowedFd<'_>| alert(it, CLOSE_NOTIFY);
-        ready!(self.socket.poll_write_with(cx, goodbye))?;
+        ready!(self.socket.poll_with(cx, Interest::WRITABLE, goodbye))?;
         Poll::Ready(Ok(shutdown(&self.socket, Shutdown::Write)?))
     }
 }
