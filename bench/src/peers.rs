@@ -117,22 +117,14 @@ impl Kind {
                     command.arg("--sandbox=enforce");
                 }
                 if tls {
-                    command
-                        .arg("--ssl-only")
-                        .arg("--cert")
-                        .arg(place.certificate());
-                    command.arg("--key").arg(place.key());
+                    inside_tls(&mut command, place);
                 }
                 command.args([from, to]);
             }
             Self::Python => {
                 command.args(["-m", "websockify"]);
                 if tls {
-                    command
-                        .arg("--ssl-only")
-                        .arg("--cert")
-                        .arg(place.certificate());
-                    command.arg("--key").arg(place.key());
+                    inside_tls(&mut command, place);
                 }
                 command.args([from, to]);
             }
@@ -276,4 +268,11 @@ fn says_ready(manager: &UnixDatagram) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// websockify's options for that, which ours has as well.
+fn inside_tls(command: &mut Command, place: &Place) {
+    command.arg("--ssl-only");
+    command.arg("--cert").arg(place.certificate());
+    command.arg("--key").arg(place.key());
 }
