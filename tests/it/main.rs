@@ -27,6 +27,7 @@ mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod failing; // a machine that lacks something, and services that hang
 mod files; // changed as administrators change them
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
