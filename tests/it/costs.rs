@@ -44,9 +44,9 @@ fn by_hand() {
     let bounds = Bounds {
         // 43.2 to 43.5, of which two hand the record to the thread that writes it: a file takes none.
         connect: 47.0,
-        echo: 8.0,     // 7.0
-        down: 24.0,    // 17.3: it is spliced
-        up: 32.0,      // 17
+        echo: 8.0,  // 7.0
+        down: 24.0, // 17.3: it is spliced
+        up: 32.0,   // 17
     };
     hold("costs::by_hand", &bounds, |target| {
         let bridge = Bridge::to(&target);

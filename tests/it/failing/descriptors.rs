@@ -59,26 +59,6 @@ fn a_target_that_takes_the_last_one_too_many_is_one_sessions_affair() {
     neighbour.ends(PROMPT);
 }
 
-#[test]
-fn a_session_without_a_recording_is_a_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let tape = format!("--record={}", folder.path().join("tape").display());
-    let target = backend::echo().to_string();
-    let bridge = Bridge::start(&["127.0.0.1:{port}", &target, &tape]);
-    let neighbour = Neighbour::beside(bridge.addr());
-    bridge.wait_for_line(|line| line.ends_with("tape.1 begins"));
-    leave(bridge.pid(), 2);
-    let mut session = Ws::open(bridge.addr());
-    session.expect_echo("not recorded");
-    bridge.wait_for_line(|line| line.contains(" ended early: ") && line.contains(FEW));
-    leave_all(bridge.pid());
-    session.expect_echo("still not");
-    Ws::open(bridge.addr()).expect_echo("recorded");
-    bridge.wait_for_line(|line| line.ends_with("tape.2 begins"));
-    neighbour.ends(PROMPT);
-    assert_eq!(told(&bridge.stderr(), "ended early"), 1);
-}
-
 /// What it needs a descriptor for is the memory that the next process would find its state in.
 #[test]
 fn a_session_that_cannot_be_kept_is_served_all_the_same() {

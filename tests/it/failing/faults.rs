@@ -94,6 +94,32 @@ fn a_target_that_there_is_no_socket_for_is_one_sessions_affair() {
     neighbour.ends(PROMPT);
 }
 
+#[test]
+fn a_session_without_a_recording_is_a_session() {
+    let test = "failing::faults::a_session_without_a_recording_is_a_session";
+    if !may_trace(test) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tape = format!("--record={}", folder.path().join("tape").display());
+    let target = backend::echo().to_string();
+    let bridge = Bridge::start(&["127.0.0.1:{port}", &target, &tape]);
+    let neighbour = Neighbour::beside(bridge.addr());
+    bridge.wait_for_line(|line| line.ends_with("tape.1 begins"));
+    let mut session = None;
+    while_failing(&bridge, "openat:error=EMFILE", || {
+        let session = session.insert(Ws::open(bridge.addr()));
+        session.expect_echo("not recorded");
+        let early = " ended early: Too many open files";
+        bridge.wait_for_line(|line| line.contains(early));
+    });
+    session.unwrap().expect_echo("still not");
+    Ws::open(bridge.addr()).expect_echo("recorded");
+    bridge.wait_for_line(|line| line.ends_with("tape.2 begins"));
+    neighbour.ends(PROMPT);
+    assert_eq!(told(&bridge.stderr(), "ended early"), 1);
+}
+
 /// Where there is no memory for a session's state it is not kept, and goes on.
 #[test]
 fn a_session_without_memory_for_its_state_is_served() {

@@ -54,7 +54,7 @@ impl Neighbour {
             while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let round = count.load(Ordering::Relaxed);
                 let began = Instant::now();
-                comes_back(&mut session, message(round));
+                comes_back(&mut session, &message(round));
                 let took = u64::try_from(began.elapsed().as_millis()).unwrap();
                 longest.fetch_max(took, Ordering::Relaxed);
                 count.fetch_add(1, Ordering::Relaxed);
@@ -101,8 +101,8 @@ impl Neighbour {
 }
 
 /// Says something and hears it back, with pings in between.
-fn comes_back(session: &mut Ws, said: Vec<u8>) {
-    session.send(&Frame::binary(said.clone()));
+fn comes_back(session: &mut Ws, said: &[u8]) {
+    session.send(&Frame::binary(said));
     let mut heard = Vec::new();
     while heard.len() < said.len() {
         let frame = session.recv().expect("more of what was said");

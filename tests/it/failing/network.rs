@@ -28,9 +28,9 @@ fn talk() {
             scope.spawn(move || {
                 let mut session = Ws::open(addr);
                 for round in 0..10 {
-                    comes_back(&mut session, message(number * 100 + round));
+                    comes_back(&mut session, &message(number * 100 + round));
                 }
-                comes_back(&mut session, pattern(256 << 10));
+                comes_back(&mut session, &pattern(256 << 10));
             });
         }
     });

@@ -160,6 +160,6 @@ fn a_target_that_is_stopped_and_continued_gets_all_of_it() {
     target.signal(Signal::CONT);
     assert!(session.recv_data(said.len()) == said);
     sending.join().unwrap().unwrap();
-    super::comes_back(&mut session, message(1));
+    super::comes_back(&mut session, &message(1));
     neighbour.ends(PROMPT);
 }
