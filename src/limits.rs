@@ -222,6 +222,17 @@ pub fn hashes_at_once() -> usize {
     (processors / 2).max(1)
 }
 
+/// Threads for what blocks, beside the runtime's own: as many again as may hang in [`LOOKUPS`], for
+/// files, and those that hash. None of them ends, see [`THREAD_REST`].
+#[must_use]
+pub fn blocking_threads() -> usize {
+    2 * LOOKUPS + hashes_at_once()
+}
+
+/// How long such a thread waits for work: one is always there. Where there is none, and the system has
+/// none to give (TasksMax=, memory), tokio panics; where there is one, work waits for it.
+pub const THREAD_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Requests that may wait for their turn to be hashed; the next is answered 503. At a tenth of a
 /// second each, the last of them waits about as long as a user does.
 pub const HASHES_WAITING: usize = 64;

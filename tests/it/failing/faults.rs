@@ -1,6 +1,7 @@
 //! System calls that fail as they do where the machine has no more to give: strace(1) has them fail
 //! in the running program, whatever the kernel here has left.
 
+use std::fs;
 use std::process::Command;
 
 use rustix::process::Signal;
@@ -11,6 +12,7 @@ use crate::bridge::Bridge;
 use crate::machine;
 use crate::process::Process;
 use crate::service::Service;
+use crate::tokens::{self, head};
 use crate::wire::{Wire, Ws};
 
 /// Whether strace may trace here.
@@ -143,32 +145,35 @@ fn a_session_without_memory_for_its_state_is_served() {
     neighbour.ends(PROMPT);
 }
 
-/// A limit on tasks (TasksMax=, RLIMIT_NPROC): sessions need no thread. What does waits for one.
+/// A limit on tasks (TasksMax=, RLIMIT_NPROC), or no memory for a stack. Whoever needs a thread waits
+/// for one that is there.
 #[test]
-fn without_new_threads_sessions_are_served() {
-    let test = "failing::faults::without_new_threads_sessions_are_served";
+fn without_new_threads_everybody_is_served() {
+    let test = "failing::faults::without_new_threads_everybody_is_served";
     if !may_trace(test) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("page"), "page").unwrap();
+    fs::write(folder.path().join("page"), "page").unwrap();
+    let tokens = folder.path().join("tokens");
+    let target = backend::echo();
+    fs::write(&tokens, format!("old: {target}\n")).unwrap();
     let web = format!("--web={}", folder.path().display());
-    let bridge = Bridge::start(&["127.0.0.1:{port}", &backend::echo().to_string(), &web]);
-    let neighbour = Neighbour::beside(bridge.addr());
-    let ask = || {
-        let mut wire = Wire::connect(bridge.addr());
-        wire.send("GET /page HTTP/1.1\r\nHost: h\r\n\r\n");
-        wire
-    };
-    let mut early = None;
+    let bridge = tokens::bridge("TokenFile", &tokens, &[&web]);
+    let neighbour = Neighbour::at(bridge.addr(), &head("/?token=old"));
     while_failing(&bridge, "clone3:error=EAGAIN", || {
-        early = Some(ask());
-        Ws::open(bridge.addr()).expect_echo("meanwhile");
-        neighbour.goes_on_for(20);
+        let page = "GET /page HTTP/1.1\r\nHost: h\r\n";
+        let mut pages: Vec<Wire> = (0..10).map(|_| Wire::connect(bridge.addr())).collect();
+        for wire in &mut pages {
+            wire.send(format!("{page}\r\n"));
+        }
+        for wire in &mut pages {
+            assert_eq!(wire.response().status, 200);
+        }
+        bridge.signal(Signal::HUP);
+        bridge.wait_for_line(|line| line == "reloaded");
+        drop(tokens::opened(&bridge, "/?token=old"));
     });
-    // The next one that needs a thread has the first one served as well.
-    assert_eq!(ask().response().status, 200);
-    assert_eq!(early.unwrap().response().status, 200);
     neighbour.ends(PROMPT);
     assert!(!bridge.stderr().contains("internal error"), "{bridge:?}");
 }
