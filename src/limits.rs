@@ -482,13 +482,15 @@ pub const CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// one variable of the successor's, and execve(2) takes 128 KiB of that.
 pub const STORED_SESSIONS: usize = 1365;
 
-/// How long a new session waits for the service manager to take its descriptors: it may be reading
-/// its units anew, which takes a second on a large machine. Beyond it the session is not kept.
+/// How long a session whose state cannot be written down any more stands still until the service manager
+/// hears of it: that may be reading its units anew, which takes a second on a large machine.
 pub const STORE_TIME: Duration = Duration::from_secs(2);
 
-/// How long our exit waits for sessions to stand still where a successor can take them up: a few
-/// hundred bytes each are written to memory.
-pub const HAND_OVER_TIME: Duration = Duration::from_secs(2);
+/// How long our exit waits for sessions to stand still where a successor can take them up. A few
+/// hundred bytes each are written to memory, and the youngest have yet to be given to the service
+/// manager: all of that is nothing but processor time, and a machine that has none to spare, in the midst
+/// of an upgrade, is the last that should lose sessions.
+pub const HAND_OVER_TIME: Duration = Duration::from_secs(20);
 
 /// How long a connection that has just come in has for its request when a successor is about to
 /// take our place: a request follows its connection at once, and a browser's spare connections
