@@ -121,6 +121,8 @@ pub struct Relay {
     target_reset: bool,
     /// How long the target is read for nobody at the most, once that is all there is to do.
     last_look: Option<Instant>,
+    /// What it said for nobody, in bytes.
+    unheard: usize,
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
@@ -218,6 +220,7 @@ impl Relay {
             target_ended: false,
             target_reset: false,
             last_look: None,
+            unheard: 0,
             work: 0,
             settings,
             recording: client.recording,
@@ -357,7 +360,7 @@ impl Relay {
                 Poll::Ready(())
             }
             Down::Discarding => {
-                if ready!(self.discard_from_target(cx)) {
+                if ready!(self.discard_from_target(cx)) && self.unheard < limits::UNHEARD {
                     self.go_on_looking();
                 } else {
                     self.down = Down::Done;
