@@ -229,8 +229,9 @@ impl Relay {
             return Poll::Ready(false);
         };
         let mut target = Kept::target(target, &mut self.keep);
-        let read = CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk));
-        Poll::Ready(self.discarded(ready!(read)))
+        let read = ready!(CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk)));
+        self.unheard += *read.as_ref().unwrap_or(&0);
+        Poll::Ready(self.discarded(read))
     }
 
     fn discarded(&mut self, read: io::Result<usize>) -> bool {

@@ -147,6 +147,7 @@ impl Relay {
             last_look: snapshot
                 .last_look
                 .map(|it| now + it.min(limits::FAREWELL_TIME)),
+            unheard: 0,
             bulk: false,
             work: 0,
             settings: settings.for_framing(snapshot.framing),

@@ -33,6 +33,7 @@ mod files; // changed as administrators change them
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
+mod hostile; // slow, greedy and broken peers, and who is served beside them
 mod inherited; // sockets from systemd and inetd
 mod instance; // what the service may do with its files
 mod last_bytes; // nothing is lost at an end, and little is held before it
