@@ -118,6 +118,12 @@ impl Store {
         Ok(Some(Arc::new(Self { socket, places })))
     }
 
+    /// Whether there is room for a session now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// Has a session's descriptors kept, its client's socket first. `None` if there is no room, or
     /// if the manager does not take them in time. Safe to drop: they are in the store then, or not,
     /// and are taken out again.
