@@ -7,6 +7,10 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
+/// A read from the target from which on the next is spliced: a pipe costs three system calls more,
+/// and saves the two copies. Once it yields less than a quarter of this, it is left again.
+pub const BULK: usize = CHUNK / 4;
+
 /// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
 /// so that the text fits beside it; and old clients hold a frame whole.
 pub const TEXT_FRAME: usize = 64 * 1024;
@@ -181,8 +185,11 @@ pub const SESSION_YOUNG: Duration = Duration::from_millis(100);
 pub const STATE_PIECE: usize = 160 * 1024;
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
-/// kept back beside them.
+/// kept back beside them, and [`PIPE_DESCRIPTORS`].
 pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// The two ends of the pipe that each thread has for [`BULK`].
+pub const PIPE_DESCRIPTORS: u64 = 2;
 
 /// Records without payload that are read in a row where the kernel does TLS, before other sessions
 /// have their turn: a server sends two tickets, and nobody more than a few.
@@ -458,13 +465,15 @@ pub const CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// one variable of the successor's, and execve(2) takes 128 KiB of that.
 pub const STORED_SESSIONS: usize = 1365;
 
-/// How long a new session waits for the service manager to take its descriptors: it may be reading
-/// its units anew, which takes a second on a large machine. Beyond it the session is not kept.
+/// How long a session whose state cannot be written down any more stands still until the service manager
+/// hears of it: that may be reading its units anew, which takes a second on a large machine.
 pub const STORE_TIME: Duration = Duration::from_secs(2);
 
-/// How long our exit waits for sessions to stand still where a successor can take them up: a few
-/// hundred bytes each are written to memory.
-pub const HAND_OVER_TIME: Duration = Duration::from_secs(2);
+/// How long our exit waits for sessions to stand still where a successor can take them up. A few
+/// hundred bytes each are written to memory, and the youngest have yet to be given to the service
+/// manager: all of that is nothing but processor time, and a machine that has none to spare, in the midst
+/// of an upgrade, is the last that should lose sessions.
+pub const HAND_OVER_TIME: Duration = Duration::from_secs(20);
 
 /// How long a connection that has just come in has for its request when a successor is about to
 /// take our place: a request follows its connection at once, and a browser's spare connections

@@ -34,6 +34,7 @@ mod ending;
 mod kept;
 mod pump;
 mod snapshot;
+mod splice;
 mod tally;
 mod unsent;
 
@@ -121,6 +122,8 @@ pub struct Relay {
     target_reset: bool,
     /// How long the target is read for nobody at the most, once that is all there is to do.
     last_look: Option<Instant>,
+    /// Whether the target sends so much that it is worth a pipe.
+    bulk: bool,
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
@@ -218,6 +221,7 @@ impl Relay {
             target_ended: false,
             target_reset: false,
             last_look: None,
+            bulk: false,
             work: 0,
             settings,
             recording: client.recording,

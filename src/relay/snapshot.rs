@@ -161,6 +161,7 @@ impl Relay {
             last_look: snapshot
                 .last_look
                 .map(|it| now + it.min(limits::FAREWELL_TIME)),
+            bulk: false,
             work: 0,
             settings: settings.for_framing(snapshot.framing),
             recording,

@@ -44,7 +44,7 @@ fn by_hand() {
     let bounds = Bounds {
         connect: 45.0, // 41.0 to 41.6
         echo: 8.0,     // 7.0
-        down: 20.0,    // 13.7
+        down: 24.0,    // 17.3: it is spliced
         up: 32.0,      // 17
     };
     hold("costs::by_hand", &bounds, |target| {
@@ -62,7 +62,7 @@ fn kept() {
         // 7.0 where an echo follows the last within STATE_SETTLED. Where it does not, there are two
         // marks and a state more.
         echo: 12.0,
-        down: 20.0, // 14.4
+        down: 24.0, // 17
         up: 32.0,   // 23.7
     };
     hold("costs::kept", &bounds, |target| {

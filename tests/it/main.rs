@@ -17,6 +17,7 @@
 mod auth; // who is let in
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
+mod bulk; // a target that sends much
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
