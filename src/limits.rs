@@ -94,6 +94,10 @@ pub const LATE_LOOK: Duration = Duration::from_millis(10);
 /// answer, shorter than the time a browser waits for its close frame.
 pub const LINGER_TIME: Duration = Duration::from_secs(5);
 
+/// How much of that is read for nobody: more than the sockets in between hold. A target that says
+/// more does not look for its client's end, and would cost a processor until the time is up.
+pub const UNHEARD: usize = 16 << 20;
+
 /// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
 
