@@ -126,10 +126,13 @@ pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
 /// A repeated message is logged at most this often, with the number that was left out.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records that wait for who reads them, a log server, the journal or standard error's other end,
-/// about 300 bytes each: the busiest minute of most servers. Beyond it they are counted and left out,
-/// because sessions do not wait for a log.
+/// Records that wait for a log server (--syslog), about 300 bytes each: the busiest minute of most
+/// servers. Beyond it they are counted and left out, because sessions do not wait for a log.
 pub const LOG_QUEUE: usize = 1024;
+
+/// The same for the journal or standard error's other end: all of [`CONNECTIONS`] may end at once, and
+/// each leaves a record, of a kilobyte with its fields.
+pub const LOG_CROWD: usize = 12 * 1024;
 
 /// How often a log server or a journal that is gone is tried again: one that is started anew misses a
 /// second.

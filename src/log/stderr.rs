@@ -45,7 +45,7 @@ impl Stderr {
         if !waits(&io::stderr()) {
             return;
         }
-        let (queue, journal) = (Queue::new(), self.journal);
+        let (queue, journal) = (Queue::new(limits::LOG_CROWD), self.journal);
         let lost = queue.lost();
         let write = move |said: Said| {
             said.put_at_last();

@@ -86,7 +86,7 @@ impl Syslog {
     pub(super) fn new(options: Options) -> Self {
         Self {
             form: Form::new(&options),
-            queue: Queue::new(),
+            queue: Queue::new(limits::LOG_QUEUE),
             server: options.server,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::is_the_clients;
 use super::queue::Queue;
+use crate::limits;
 
 const LEGEND: &str = "
 Traffic Legend:
@@ -45,7 +46,7 @@ fn begin() -> Option<Queue<&'static str>> {
     if is_the_clients(io::stdout()) {
         return None;
     }
-    let marks = Queue::new();
+    let marks = Queue::new(limits::LOG_QUEUE);
     let write = |mark: &str| {
         let mut output = io::stdout().lock();
         let _ = output

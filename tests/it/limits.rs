@@ -1,6 +1,7 @@
 //! What clients may take, and that taking it costs the others nothing.
 
 use std::iter;
+use std::thread;
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
@@ -73,11 +74,19 @@ fn running_out_of_descriptors_is_survived_and_logged_once() {
 fn a_small_limit_on_open_files_is_raised_or_respected() {
     let target = backend::echo().to_string();
     let args = ["--max-connections=500", "127.0.0.1:{port}", &target];
-    let bridge = Bridge::start_under(&["prlimit", "--nofile=70:148"], &args);
-    bridge.wait_for_line(|line| line.contains("the limit of 148 open files has room for 10"));
+    let limit = files(10);
+    let bridge = Bridge::start_under(&["prlimit", &format!("--nofile=70:{limit}")], &args);
+    let room = format!("the limit of {limit} open files has room for 10;");
+    bridge.wait_for_line(|line| line.contains(&room));
     let clients: Vec<Ws> = (0..10).map(|_| Ws::open(bridge.addr())).collect();
     assert_eq!(Wire::connect(bridge.addr()).request(UPGRADE).status, 503);
     drop(clients);
+}
+
+/// A limit on open files with room for so many sessions: beside two for each, 128 are kept back, and
+/// the ends of a pipe for each thread.
+fn files(sessions: usize) -> usize {
+    2 * sessions + 128 + 2 * thread::available_parallelism().unwrap().get()
 }
 
 /// As many as are told so at once take a descriptor each, and none of a session's.
@@ -88,7 +97,7 @@ fn the_turned_away_cost_nobody_a_session() {
         (["127.0.0.1:{port}", &target], false),
         (["--demo", "{port}"], true),
     ] {
-        let limit = if demo { 158 } else { 148 };
+        let limit = files(if demo { 15 } else { 10 });
         let wrapper = ["prlimit", &format!("--nofile={limit}")];
         let bridge = Bridge::start_under(&wrapper, &args);
         let clients: Vec<Wire> = (0..10).map(|_| Wire::connect(bridge.addr())).collect();
