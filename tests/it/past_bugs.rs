@@ -1,16 +1,24 @@
-//! docs/PAST-BUGS.md names tests that are there.
+//! docs/PAST-BUGS.md and docs/HOSTILE.md name tests that are there.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn every_past_bug_has_its_test() {
-    let table = include_str!("../../docs/PAST-BUGS.md");
+    has_its_tests(include_str!("../../docs/PAST-BUGS.md"), "| Bug");
+}
+
+#[test]
+fn every_attack_has_its_test() {
+    has_its_tests(include_str!("../../docs/HOSTILE.md"), "| Attack");
+}
+
+fn has_its_tests(table: &str, head: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rows: Vec<&str> = table.lines().filter(|it| it.starts_with('|')).collect();
     let rows = rows
         .iter()
-        .filter(|row| !row.starts_with("| Bug") && !row.starts_with("|---"));
+        .filter(|row| !row.starts_with(head) && !row.starts_with("|---"));
     let rows: Vec<&str> = rows.copied().collect();
     assert!(rows.len() > 2);
     for row in rows {
