@@ -21,7 +21,7 @@ SOURCES := Cargo.toml Cargo.lock $(shell find src preload -type f)
 
 POLICY := $(CARGO_TARGET_DIR)/selinux/websockifyd.pp
 
-.PHONY: build demo test check bench install deb selinux selinux-install test-selinux test-ktls clean help
+.PHONY: build demo test check soak bench install deb selinux selinux-install test-selinux test-ktls clean help
 
 build: $(BRIDGE)
 
@@ -39,6 +39,11 @@ test:
 
 check:
 	@tools/check.sh
+
+# Ten minutes of everything at once, in both releases: for each night. SOAK=3600 is an hour.
+soak:
+	@tools/setup-build.sh && tools/setup-test.sh
+	@SOAK=$${SOAK:-600} SHOW=yes tests/systemd/run soak
 
 # QUICK=yes has a look, and writes nothing; ROUNDS=5.
 bench: build
@@ -110,6 +115,7 @@ help:
 	@echo 'make selinux  build the policy for SELinux: $(POLICY)'
 	@echo 'make test-selinux  try it where SELinux enforces it, in emulated machines; takes its time'
 	@echo 'make test-ktls  try sessions that outlive us inside TLS, there as well'
+	@echo 'make soak     ten minutes of clients, restarts and kills, and what piles up; SOAK=3600 is an hour'
 	@echo 'make bench    what a session costs beside other bridges, into docs/PERFORMANCE.md (QUICK=yes)'
 	@echo 'make check    format, lints, dependencies, shell scripts'
 	@echo 'make clean    remove what was built and fetched'

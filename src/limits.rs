@@ -74,9 +74,9 @@ pub const CONNECT_RETRY: Duration = Duration::from_millis(20);
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
 
-/// Name look-ups at once. Each holds a thread until the resolver gives up, which may be long after
-/// its client did; the threads are the same that read files. A resolver that answers does
-/// thousands in a second, so nobody waits for a turn.
+/// Names that are looked up at once, each once for all who want it. Each holds a thread until the
+/// resolver gives up, which may be long after its clients did; the threads are the same that read
+/// files. A resolver that answers does thousands in a second, so nobody waits for a turn.
 pub const LOOKUPS: usize = 32;
 
 /// Time for a client that broke the protocol, or that we leave, to answer our close frame
@@ -126,11 +126,13 @@ pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
 /// A repeated message is logged at most this often, with the number that was left out.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records that wait for a log server (--syslog), about 300 bytes each: the busiest minute of most
-/// servers. Beyond it they are counted and left out, because sessions do not wait for a log.
+/// Records that wait for who reads them, a log server, the journal or standard error's other end,
+/// about 300 bytes each: the busiest minute of most servers. Beyond it they are counted and left out,
+/// because sessions do not wait for a log.
 pub const LOG_QUEUE: usize = 1024;
 
-/// How often a log server that is gone is tried again: one that is started anew misses a second.
+/// How often a log server or a journal that is gone is tried again: one that is started anew misses a
+/// second.
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
 /// How long the end of the program waits for its last records to be sent.
@@ -224,6 +226,17 @@ pub fn hashes_at_once() -> usize {
     (processors / 2).max(1)
 }
 
+/// Threads for what blocks, beside the runtime's own: as many again as may hang in [`LOOKUPS`], for
+/// files, and those that hash. None of them ends, see [`THREAD_REST`].
+#[must_use]
+pub fn blocking_threads() -> usize {
+    2 * LOOKUPS + hashes_at_once()
+}
+
+/// How long such a thread waits for work: one is always there. Where there is none, and the system has
+/// none to give (TasksMax=, memory), tokio panics; where there is one, work waits for it.
+pub const THREAD_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Requests that may wait for their turn to be hashed; the next is answered 503. At a tenth of a
 /// second each, the last of them waits about as long as a user does.
 pub const HASHES_WAITING: usize = 64;
@@ -267,6 +280,10 @@ pub const FAILURE_NAMES: usize = 8;
 
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+/// When watched files are read again that could not be read: for want of descriptors or memory, of
+/// whose return no change tells.
+pub const WATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// How long watched files must stay as they are before they are read: an administrator's `mv a b; mv c d`
 /// is one change.

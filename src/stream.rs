@@ -16,7 +16,7 @@ use tokio_openssl::SslStream;
 use crate::tls;
 use crate::tls::beneath::Beneath;
 use crate::tls::kernel::KernelTls;
-use crate::tls::keys::Unfit;
+use crate::tls::keys::{Keys, Unfit};
 use crate::tls::peer::Names;
 
 /// A connected stream, a client's or a target's.
@@ -49,15 +49,25 @@ impl Stream {
         }
     }
 
+    /// What the kernel needs to go on with TLS that OpenSSL does; `None` where it does none.
+    ///
+    /// # Errors
+    /// The kernel could not.
+    pub fn keys(&self) -> Result<Option<Keys>, Unfit> {
+        match self {
+            Self::Plain(_) | Self::Kernel(_) => Ok(None),
+            Self::Tls(stream) => tls::keys(stream.ssl(), stream.get_ref()).map(Some),
+        }
+    }
+
     /// Leaves TLS to the kernel, so that another process can go on with the stream: nothing of it is
-    /// in OpenSSL then.
+    /// in OpenSSL then. `keys` are [its own](Self::keys), and nothing was read or written since.
     ///
     /// # Errors
     /// It stays as it was.
-    pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
+    pub fn enter_kernel(&mut self, keys: &Keys) -> Result<(), Unfit> {
         if let Self::Tls(stream) = self {
-            let kernel = tls::enter_kernel(stream.ssl(), stream.get_ref())?;
-            *self = Self::Kernel(kernel);
+            *self = Self::Kernel(tls::enter_kernel(stream.get_ref(), keys)?);
         }
         Ok(())
     }

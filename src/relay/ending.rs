@@ -43,6 +43,15 @@ impl Relay {
         self.client_served();
     }
 
+    /// The client's connection broke, for a reason if TLS gave one.
+    pub(super) fn lose_client(&mut self, fault: Option<&str>) {
+        if self.end.is_none() {
+            self.fault = fault.map(Into::into);
+        }
+        self.client_ended();
+        self.client_gone();
+    }
+
     /// There is nothing more to send to the client.
     pub(super) fn client_served(&mut self) {
         let silent = self.target.is_none() || self.target_ended;

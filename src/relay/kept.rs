@@ -21,13 +21,22 @@ impl Relay {
         self.client.is_the_kernels() && target.is_some_and(Stream::is_the_kernels)
     }
 
-    /// Leaves TLS on either side to the kernel, so that the session can be kept.
+    /// Leaves TLS on either side to the kernel, so that the session can be kept; only on both.
     ///
     /// # Errors
     /// It cannot.
     pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
-        self.client.enter_kernel()?;
-        self.target.as_mut().map_or(Ok(()), Stream::enter_kernel)
+        let Some(target) = &mut self.target else {
+            return Ok(());
+        };
+        let streams = [&mut self.client, target];
+        let keys = [streams[0].keys()?, streams[1].keys()?];
+        for (stream, keys) in streams.into_iter().zip(&keys) {
+            if let Some(keys) = keys {
+                stream.enter_kernel(keys)?;
+            }
+        }
+        Ok(())
     }
 
     /// What another process needs to go on with a session that is kept: the sockets of the client

@@ -104,7 +104,7 @@ pub struct Relay {
     down: Down,
     /// Why the session ends, once it does.
     end: Option<(Close, ClosedBy)>,
-    /// What TLS said when it lost the target.
+    /// What TLS said when it lost either side.
     fault: Option<Box<str>>,
     /// The next heartbeat while the session lives, its last moment once it ends.
     timer: Option<Pin<Box<Sleep>>>,

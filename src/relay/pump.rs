@@ -37,9 +37,10 @@ impl Relay {
                         return Poll::Ready(());
                     }
                     Ok(size) => size,
-                    Err(_) => {
-                        self.client_ended();
-                        self.client_gone();
+                    Err(error) => {
+                        // OpenSSL complains of each client that leaves without a goodbye.
+                        let fault = fault(&error).filter(|_| self.client.is_kernel_tls());
+                        self.lose_client(fault.as_deref());
                         return Poll::Ready(());
                     }
                 }
@@ -160,9 +161,7 @@ impl Relay {
                 Some(size)
             }
             Err(error) => {
-                // The kernel's reset says no more than the close reason does; TLS may.
-                let fault = Some(error.to_string()).filter(|_| error.raw_os_error().is_none());
-                self.lose_target(fault.as_deref());
+                self.lose_target(fault(&error).as_deref());
                 None
             }
         }
@@ -239,6 +238,12 @@ impl Relay {
         self.work += size;
         size > 0
     }
+}
+
+/// What the record is to say of an error: the kernel's own, as a reset, says no more than the close
+/// reason does; TLS may.
+fn fault(error: &io::Error) -> Option<String> {
+    Some(error.to_string()).filter(|_| error.raw_os_error().is_none())
 }
 
 /// The legend says `>.`, and means this.

@@ -65,7 +65,9 @@ impl Material {
     ) -> Result<(Listen, Wanted, Service, Self), Failure> {
         let tls = config.tls.is_some() || config.target_tls.is_some();
         let ask = || tls::kernel::is_there(config.listen.inherited());
-        let kernel_tls = (tls && store::is_there()).then(ask);
+        // The demo and a program of our own end with us, and sessions with them.
+        let lasts = config.to.is_some() && store::is_there();
+        let kernel_tls = (tls && lasts).then(ask);
         let kernel = kernel_tls.unwrap_or_default();
         let tls = config.tls.map(|it| Tls::load(it, kernel));
         let target_tls = config.target_tls.map(|it| Client::load(it, kernel));

@@ -18,11 +18,14 @@ use crate::systemd::store::{Name, Store, Stored, Turn};
 
 /// Whether a new session can be kept; it is counted so from now on.
 pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
-    if context.store.is_none() {
+    let Some(store) = &context.store else {
         return Kept::Not;
-    }
-    if let Err(why) = relay.enter_kernel() {
-        log::debug!("session {} is not kept: {why}", line.entry.id);
+    };
+    // The kernel cannot do all that OpenSSL can, so it is not given what is not kept.
+    if !relay.can_be_kept() && store.has_room() {
+        if let Err(why) = relay.enter_kernel() {
+            log::debug!("session {} is not kept: {why}", line.entry.id);
+        }
     }
     if !relay.can_be_kept() {
         return Kept::Not;

@@ -130,6 +130,12 @@ impl Store {
         })))
     }
 
+    /// Whether there is room for a session now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// Returns when the manager listens: it may be reading its units anew, which takes seconds on a
     /// large machine. Of many sessions that wait for it one is woken, and they go on meanwhile.
     pub async fn turn(self: &Arc<Self>) -> Turn<'_> {

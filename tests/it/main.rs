@@ -26,8 +26,10 @@ mod control; // websockify ctl, and counts for monitoring
 mod costs; // system calls
 mod daemon; // --daemon and --pid-file
 mod demo; // --demo without a browser
+mod documents; // the tests that they name
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod failing; // a machine that lacks something, and services that hang
 mod files; // changed as administrators change them
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
@@ -41,7 +43,6 @@ mod limits; // connections, descriptors, request heads
 mod logs; // --log-file and --syslog
 mod machine; // what this machine lets a test do, and the list of skips
 mod manual; // its pages, and completions
-mod past_bugs; // each has its test
 mod process; // a child's output, notices and end, as events that a test waits for
 mod proxies; // who is behind a proxy, and who we are for one
 mod readme; // its commands, and what it quotes

@@ -1,11 +1,12 @@
 //! Clients and a target that hold every byte against what it has to be, while the service between
 //! them is restarted, killed and upgraded: tests/systemd/scenarios/survival*.sh.
 //!
-//!     survive PORT TARGET-PORT BUSY IDLE
+//!     survive PORT TARGET-PORT BUSY IDLE [KNOCKERS]
 //!
 //! keeps so many sessions from the bridge at PORT to itself at TARGET-PORT: BUSY of them full, both
-//! ways, with readers that pause; in IDLE ones a stamp comes and goes now and then. Beside them one
-//! client after the other connects. Whatever ends is begun anew. For each line on standard input it
+//! ways, with readers that pause; in IDLE ones a stamp comes and goes now and then. Beside them clients
+//! connect, one after the other in each of KNOCKERS threads (4), and a hundred in a second that only
+//! connect, unless that is 0. Whatever ends is begun anew. For each line on standard input it
 //! prints what happened since the last one, behind that line.
 #![allow(
     clippy::print_stdout,
@@ -14,6 +15,9 @@
     reason = "a test's peer: it is both ends, and ends at what is not as expected"
 )]
 
+mod bytes;
+mod websocket;
+
 use std::io::{self, BufRead, ErrorKind, Read, Write, stdin};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,18 +25,8 @@ use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What streams consist of, again and again: a prime number of bytes without a pattern, so that any
-/// loss, repetition or exchange shows at once.
-static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    (0..1_048_583).map(next).collect()
-});
+use bytes::expected;
+use websocket::send;
 
 static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -86,15 +80,17 @@ enum Kind {
 const STAMP: usize = 16;
 const STAMPS: Duration = Duration::from_millis(100);
 const BUSY_PIECE: usize = 70_001;
-const KNOCKERS: usize = 4;
+const KNOCKERS: u16 = 4;
 
 fn main() {
     let numbers: Vec<u16> = std::env::args()
         .skip(1)
         .map(|it| it.parse().unwrap())
         .collect();
-    let [port, target, busy, idle] = numbers[..] else {
-        panic!("survive PORT TARGET-PORT BUSY IDLE");
+    let (port, target, busy, idle, knockers) = match numbers[..] {
+        [port, target, busy, idle] => (port, target, busy, idle, KNOCKERS),
+        [port, target, busy, idle, knockers] => (port, target, busy, idle, knockers),
+        _ => panic!("survive PORT TARGET-PORT BUSY IDLE [KNOCKERS]"),
     };
     LazyLock::force(&BEGIN);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, target)).unwrap();
@@ -127,10 +123,12 @@ fn main() {
     for _ in 0..busy + idle {
         all_begun.recv().unwrap();
     }
-    for _ in 0..KNOCKERS {
+    for _ in 0..knockers {
         thread::spawn(move || knock(port));
     }
-    thread::spawn(move || touch(port));
+    if knockers > 0 {
+        thread::spawn(move || touch(port));
+    }
     println!("begun");
     for line in stdin().lock().lines() {
         report(&line.unwrap());
@@ -235,12 +233,6 @@ fn serve(mut stream: TcpStream) {
     }
 }
 
-/// The bytes from `at` on, `most` of them at the most.
-fn expected(at: usize, most: usize) -> &'static [u8] {
-    let rest = &BYTES[at % BYTES.len()..];
-    &rest[..most.min(rest.len())]
-}
-
 /// What one reader of a full stream has seen.
 #[derive(Default)]
 struct Seen {
@@ -249,31 +241,16 @@ struct Seen {
 }
 
 impl Seen {
-    fn check(&mut self, mut bytes: &[u8]) -> bool {
-        self.since_pause += bytes.len();
-        while !bytes.is_empty() {
-            let wanted = expected(self.bytes, bytes.len());
-            let (piece, rest) = bytes.split_at(wanted.len());
-            if piece != wanted {
-                let from = piece
-                    .iter()
-                    .zip(wanted)
-                    .take_while(|(is, was)| is == was)
-                    .count();
-                let found = &piece[from..piece.len().min(from + 16)];
-                let at = BYTES.windows(found.len()).position(|it| it == found);
-                wrong(&format!(
-                    "byte {} of a full stream: {found:02x?}, which belong to {at:?}",
-                    self.bytes + from
-                ));
-                return false;
-            }
-            COUNTS
-                .right
-                .fetch_add(piece.len() as u64, Ordering::Relaxed);
-            self.bytes += piece.len();
-            bytes = rest;
+    fn check(&mut self, bytes: &[u8]) -> bool {
+        if let Err(what) = bytes::check(self.bytes, bytes) {
+            wrong(&format!("a full stream's {what}"));
+            return false;
         }
+        COUNTS
+            .right
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.bytes += bytes.len();
+        self.since_pause += bytes.len();
         true
     }
 
@@ -318,17 +295,7 @@ impl Client {
     }
 
     fn over(mut stream: TcpStream, kind: Kind) -> io::Result<Self> {
-        stream.write_all(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        if !head.starts_with(b"HTTP/1.1 101 ") {
+        if websocket::open(&mut stream, "/", "binary")? != 101 {
             return Err(ErrorKind::InvalidData.into());
         }
         let first = match kind {
@@ -423,50 +390,10 @@ impl Client {
     }
 
     fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
-        let mut head = [0; 2];
-        self.stream.read_exact(&mut head)?;
-        let mut length = usize::from(head[1]);
-        if length == 126 {
-            let mut bytes = [0; 2];
-            self.stream.read_exact(&mut bytes)?;
-            length = u16::from_be_bytes(bytes).into();
-        } else if length == 127 {
-            let mut bytes = [0; 8];
-            self.stream.read_exact(&mut bytes)?;
-            length = usize::try_from(u64::from_be_bytes(bytes)).unwrap();
-        }
-        // A frame out of step would ask for anything.
-        if length > 1 << 24 || head[0] & 0xf0 != 0x80 {
-            wrong(&format!("a header {head:02x?}"));
-            return Err(ErrorKind::InvalidData.into());
-        }
-        let mut payload = vec![0; length];
-        self.stream.read_exact(&mut payload)?;
-        Ok((head[0] & 0x0f, payload))
+        websocket::receive(&mut self.stream).inspect_err(|error| {
+            if error.kind() == ErrorKind::InvalidData {
+                wrong(&error.to_string());
+            }
+        })
     }
-}
-
-/// Sends a frame whose mask depends on `salt`.
-fn send(stream: &mut impl Write, opcode: u8, payload: &[u8], salt: u64) -> io::Result<()> {
-    let mask = (salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).to_le_bytes();
-    let mut frame = vec![0x80 | opcode];
-    match payload.len() {
-        short @ 0..=125 => frame.push(0x80 | u8::try_from(short).unwrap()),
-        middle @ 126..=65_535 => {
-            frame.push(0xfe);
-            frame.extend(u16::try_from(middle).unwrap().to_be_bytes());
-        }
-        long => {
-            frame.push(0xff);
-            frame.extend((long as u64).to_be_bytes());
-        }
-    }
-    frame.extend(&mask[..4]);
-    frame.extend(
-        payload
-            .iter()
-            .zip(mask[..4].iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
-    stream.write_all(&frame)
 }

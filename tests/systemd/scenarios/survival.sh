@@ -11,17 +11,6 @@ round() {
     moves "$1"
 }
 restart() { inside systemctl restart websockify@6031.service; }
-# The manager starts it again by itself.
-started_anew() {
-    local now
-    now=$(main_pid websockify@6031.service)
-    [ "$now" != 0 ] && [ "$now" != "$before" ] && [ "$(property websockify@6031.service SubState)" = running ]
-}
-end_by() {
-    before=$(main_pid websockify@6031.service)
-    inside kill "$1" "$before"
-    eventually started_anew
-}
 
 # How long a pause is, where nothing else keeps the machine busy: a stamp each tenth of a second.
 survive 6031 5906 0 50
@@ -30,7 +19,7 @@ summary calm-restart 5
 none calm-restart wrong told_lost cut ended refused unanswered
 
 # The signal of a restart without one, from somebody's hand.
-for ((i = 0; i < 3; i++)); do round "calm-signal-$i" end_by -USR2; done
+for ((i = 0; i < 3; i++)); do round "calm-signal-$i" end_by websockify@6031.service -USR2; done
 summary calm-signal 3
 none calm-signal wrong told_lost cut ended refused unanswered
 
@@ -42,10 +31,10 @@ for ((i = 0; i < restarts; i++)); do round "restart-$i" restart; done
 summary restart "$restarts"
 none restart wrong told_lost cut ended refused unanswered
 # What was under way cannot be known: such a session is ended, never gone on with.
-for ((i = 0; i < kills; i++)); do round "kill-$i" end_by -KILL; done
+for ((i = 0; i < kills; i++)); do round "kill-$i" end_by websockify@6031.service -KILL; done
 summary kill "$kills"
 none kill wrong ended refused
-for ((i = 0; i < hangs; i++)); do round "hang-$i" end_by -STOP; done
+for ((i = 0; i < hangs; i++)); do round "hang-$i" end_by websockify@6031.service -STOP; done
 summary hang "$hangs"
 none hang wrong ended refused
 says websockify@6031.service 'Watchdog timeout'
