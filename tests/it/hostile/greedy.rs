@@ -45,7 +45,12 @@ fn who_does_not_read_holds_one_read_and_costs_no_processor() {
 #[test]
 fn who_pings_and_does_not_read_is_not_read() {
     let siege = Siege::of(Bridge::to(&target()));
-    let sessions: Vec<Ws> = siege.costs("pings unread", &UNREAD, || deaf(siege.addr()));
+    // A read full of pings, and their answers.
+    let most = Each {
+        memory: 512 * KIB,
+        descriptors: 2,
+    };
+    let sessions: Vec<Ws> = siege.costs("pings unread", &most, || deaf(siege.addr()));
     drop(sessions);
     siege.ends_within("pings unread", TURNS);
 }
