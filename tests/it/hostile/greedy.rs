@@ -38,7 +38,7 @@ fn who_does_not_read_holds_one_read_and_costs_no_processor() {
     let come = || (0..MANY).map(|_| open(siege.addr(), "p")).collect();
     let sessions: Vec<Ws> = siege.costs("no reads", &UNREAD, come);
     drop(sessions);
-    siege.ends("no reads");
+    siege.ends_within("no reads", TURNS);
 }
 
 /// Their answers wait, so they are not read.
