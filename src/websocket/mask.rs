@@ -7,18 +7,20 @@ const WIDE: usize = 32;
 /// Removes `mask` from `data` in place and returns the mask turned so that it continues where
 /// `data` ended: a frame may arrive in any number of pieces.
 pub fn unmask(data: &mut [u8], mask: [u8; 4]) -> [u8; 4] {
-    let mut wide = [0; WIDE];
-    for key in wide.chunks_exact_mut(mask.len()) {
-        key.copy_from_slice(&mask);
-    }
     let mut blocks = data.chunks_exact_mut(WIDE);
-    for block in &mut blocks {
-        for (byte, key) in block.iter_mut().zip(wide) {
-            *byte ^= key;
+    if blocks.len() > 0 {
+        let mut wide = [0; WIDE];
+        for key in wide.chunks_exact_mut(mask.len()) {
+            key.copy_from_slice(&mask);
+        }
+        for block in &mut blocks {
+            for (byte, key) in block.iter_mut().zip(wide) {
+                *byte ^= key;
+            }
         }
     }
-    for (byte, key) in blocks.into_remainder().iter_mut().zip(wide) {
-        *byte ^= key;
+    for (at, byte) in blocks.into_remainder().iter_mut().enumerate() {
+        *byte ^= mask[at % mask.len()];
     }
     let mut turned = mask;
     turned.rotate_left(data.len() % 4);

@@ -1,11 +1,20 @@
-//! Tests that docs/PAST-BUGS.md and docs/THREATS.md name are there.
+//! Tests that docs/PAST-BUGS.md, docs/HOSTILE.md and docs/THREATS.md name are there.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn every_past_bug_has_its_test() {
-    let rows = rows(include_str!("../../docs/PAST-BUGS.md"), "| Bug ");
+    has_one_test_each(include_str!("../../docs/PAST-BUGS.md"), "| Bug ");
+}
+
+#[test]
+fn every_attack_has_its_test() {
+    has_one_test_each(include_str!("../../docs/HOSTILE.md"), "| Attack ");
+}
+
+fn has_one_test_each(text: &str, head: &str) {
+    let rows = rows(text, head);
     assert!(rows.len() > 2);
     for row in rows {
         let named = named(row);

@@ -33,7 +33,7 @@ const NEW: Each = Each {
 
 /// hyper's first buffer has 8 KiB.
 const ASKING: Each = Each {
-    memory: 24 * KIB,
+    memory: 32 * KIB,
     descriptors: 1,
 };
 

@@ -5,8 +5,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 use openssl::ssl::{Ssl, SslContextBuilder, SslMethod, SslStream};
+use openssl::symm::{Cipher, encrypt_aead};
 
 use super::{Each, KIB, Siege, target};
 use crate::bridge::Bridge;
@@ -15,6 +21,9 @@ use crate::tls::{Authority, s_client, text};
 use crate::wire::{Frame, UPGRADE, Wire};
 
 const MANY: usize = 16;
+
+/// Changes of keys that a flooder has prepared: a tenth of a second of a processor.
+const CHANGES: usize = 10_000;
 
 fn siege(ca: &Authority) -> Siege {
     let (pair, target) = (ca.here(), target().to_string());
@@ -86,7 +95,13 @@ fn broken_records_end_their_session_and_no_other() {
 
 /// A session inside TLS, of a client that believes anybody.
 fn inside(addr: SocketAddr) -> SslStream<TcpStream> {
-    let context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
+    upgraded(
+        addr,
+        SslContextBuilder::new(SslMethod::tls_client()).unwrap(),
+    )
+}
+
+fn upgraded(addr: SocketAddr, context: SslContextBuilder) -> SslStream<TcpStream> {
     let tcp = TcpStream::connect(addr).unwrap();
     tcp.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut stream = SslStream::new(Ssl::new(&context.build()).unwrap(), tcp).unwrap();
@@ -102,6 +117,107 @@ fn inside(addr: SocketAddr) -> SslStream<TcpStream> {
         heard.extend(byte);
     }
     stream
+}
+
+/// Each change of a client's keys is a record without payload, and costs us the derivation of new ones:
+/// a client that has prepared many has its turn like everybody's, and goes on with the last of them.
+#[test]
+fn changes_of_keys_without_end_leave_others_their_turns() {
+    let ca = Authority::new();
+    let siege = siege(&ca);
+    let flooders: Vec<_> = (0..3).map(|_| Rekeying::begin(siege.addr())).collect();
+    thread::scope(|scope| {
+        for mut flooder in flooders {
+            scope.spawn(move || {
+                flooder.socket.write_all(&flooder.changes).unwrap();
+                flooder.socket.write_all(&flooder.last).unwrap();
+                // Its echo, encrypted: a record of 3 bytes of frame, its type and its tag.
+                let mut echo = [0; 5 + 3 + 1 + 16];
+                flooder.socket.read_exact(&mut echo).unwrap();
+                assert_eq!(echo[..5], [23, 3, 3, 0, 20]);
+            });
+        }
+    });
+    siege.ends("changes of keys");
+}
+
+/// A session inside TLS 1.3 whose client has done its own encryption since it began.
+struct Rekeying {
+    socket: TcpStream,
+    changes: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl Rekeying {
+    fn begin(addr: SocketAddr) -> Self {
+        let secret = Arc::new(OnceLock::new());
+        let told = Arc::clone(&secret);
+        let mut context = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
+        context.set_ciphersuites("TLS_AES_128_GCM_SHA256").unwrap();
+        context.set_keylog_callback(move |_, line| {
+            if let Some(words) = line.strip_prefix("CLIENT_TRAFFIC_SECRET_0 ") {
+                let hex = words.split(' ').nth(1).unwrap();
+                let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+                told.set((0..hex.len()).step_by(2).map(byte).collect())
+                    .unwrap();
+            }
+        });
+        let session = upgraded(addr, context);
+        let mut keys = Keys {
+            secret: secret.get().cloned().unwrap(),
+            // The request and a frame.
+            sent: 2,
+        };
+        let changes = (0..CHANGES).flat_map(|_| keys.change()).collect();
+        let last = keys.record(23, &Frame::binary("e").encode());
+        Self {
+            socket: session.get_ref().try_clone().unwrap(),
+            changes,
+            last,
+        }
+    }
+}
+
+/// A direction's keys (RFC 8446, 7.1 to 7.3).
+struct Keys {
+    secret: Vec<u8>,
+    sent: u64,
+}
+
+impl Keys {
+    /// A KeyUpdate that asks for none in return, and what follows from it.
+    fn change(&mut self) -> Vec<u8> {
+        let record = self.record(22, &[24, 0, 0, 1, 0]);
+        self.secret = self.expand("traffic upd", 32);
+        self.sent = 0;
+        record
+    }
+
+    fn record(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
+        let (key, mut nonce) = (self.expand("key", 16), self.expand("iv", 12));
+        for (byte, sent) in nonce[4..].iter_mut().zip(self.sent.to_be_bytes()) {
+            *byte ^= sent;
+        }
+        self.sent += 1;
+        let length = u8::try_from(payload.len() + 1 + 16).unwrap();
+        let header = [23, 3, 3, 0, length];
+        let (plain, mut tag) = ([payload, &[kind]].concat(), [0; 16]);
+        let cipher = Cipher::aes_128_gcm();
+        let body = encrypt_aead(cipher, &key, Some(&nonce), &header, &plain, &mut tag).unwrap();
+        [&header[..], &body, &tag].concat()
+    }
+
+    /// HKDF-Expand-Label, of one block at the most.
+    fn expand(&self, label: &str, length: u8) -> Vec<u8> {
+        let label = format!("tls13 {label}");
+        let named = u8::try_from(label.len()).unwrap();
+        let info = [&[0, length, named], label.as_bytes(), &[0, 1]].concat();
+        let key = PKey::hmac(&self.secret).unwrap();
+        let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+        let mut block = signer.sign_oneshot_to_vec(&info).unwrap();
+        block.truncate(usize::from(length));
+        block
+    }
 }
 
 /// Whoever records it could send it again (RFC 8446, 8): it is not taken, neither with a ticket of
