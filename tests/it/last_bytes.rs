@@ -83,18 +83,20 @@ fn a_frame_of_64_mib_passes_within_2_mib() {
             tell.send(total).unwrap();
         }
     });
+    // First of all: it takes seconds, and the target does not wait for ever.
+    let frame = Frame::binary(pattern(64 * MIB)).encode();
     let bridge = Bridge::to(&target);
     let mut client = Ws::open(bridge.addr());
     let pid = bridge.pid().as_raw_pid();
     client.send(&Frame::binary(vec![1; MIB]));
-    while heard.recv().unwrap() < MIB {}
+    while heard.recv_timeout(Duration::from_secs(30)).unwrap() < MIB {}
     let before = memory(pid);
-    let frame = Frame::binary(pattern(64 * MIB)).encode();
     let most = thread::scope(|scope| {
         let mut stream = client.wire.stream().try_clone().unwrap();
         scope.spawn(move || stream.write_all(&frame).unwrap());
         let (mut most, mut next) = (0, 0);
-        while let Ok(total) = heard.recv() {
+        loop {
+            let total = heard.recv_timeout(Duration::from_secs(30)).unwrap();
             if total >= next {
                 most = most.max(memory(pid));
                 next = total + 4 * MIB;
