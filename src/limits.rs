@@ -7,6 +7,10 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
+/// A read from the target from which on the next is spliced: a pipe costs three system calls more,
+/// and saves the two copies. Once it yields less than a quarter of this, it is left again.
+pub const BULK: usize = CHUNK / 4;
+
 /// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
 /// so that the text fits beside it; and old clients hold a frame whole.
 pub const TEXT_FRAME: usize = 64 * 1024;
@@ -70,9 +74,9 @@ pub const CONNECT_RETRY: Duration = Duration::from_millis(20);
 /// Addresses of one name that are tried: a resolver's answer is not ours to bound otherwise.
 pub const CONNECT_ADDRESSES: usize = 16;
 
-/// Name look-ups at once. Each holds a thread until the resolver gives up, which may be long after
-/// its client did; the threads are the same that read files. A resolver that answers does
-/// thousands in a second, so nobody waits for a turn.
+/// Names that are looked up at once, each once for all who want it. Each holds a thread until the
+/// resolver gives up, which may be long after its clients did; the threads are the same that read
+/// files. A resolver that answers does thousands in a second, so nobody waits for a turn.
 pub const LOOKUPS: usize = 32;
 
 /// Time for a client that broke the protocol, or that we leave, to answer our close frame
@@ -89,6 +93,10 @@ pub const LATE_LOOK: Duration = Duration::from_millis(10);
 /// What a target may still say after its client said goodbye and it took the last bytes. Long enough for the rest of an
 /// answer, shorter than the time a browser waits for its close frame.
 pub const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// How much of that is read for nobody: more than the sockets in between hold. A target that says
+/// more does not look for its client's end, and would cost a processor until the time is up.
+pub const UNHEARD: usize = 16 << 20;
 
 /// Time from SIGTERM to our exit; systemd's own default patience is 90 s.
 pub const DRAIN_TIME: Duration = Duration::from_secs(10);
@@ -118,11 +126,13 @@ pub const ACCEPT_COOLDOWN: Duration = Duration::from_millis(100);
 /// A repeated message is logged at most this often, with the number that was left out.
 pub const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Records that wait for a log server (--syslog), about 300 bytes each: the busiest minute of most
-/// servers. Beyond it they are counted and left out, because sessions do not wait for a log.
+/// Records that wait for who reads them, a log server, the journal or standard error's other end,
+/// about 300 bytes each: the busiest minute of most servers. Beyond it they are counted and left out,
+/// because sessions do not wait for a log.
 pub const LOG_QUEUE: usize = 1024;
 
-/// How often a log server that is gone is tried again: one that is started anew misses a second.
+/// How often a log server or a journal that is gone is tried again: one that is started anew misses a
+/// second.
 pub const LOG_RETRY: Duration = Duration::from_secs(1);
 
 /// How long the end of the program waits for its last records to be sent.
@@ -181,8 +191,11 @@ pub const SESSION_YOUNG: Duration = Duration::from_millis(100);
 pub const STATE_PIECE: usize = 160 * 1024;
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
-/// kept back beside them.
+/// kept back beside them, and [`PIPE_DESCRIPTORS`].
 pub const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// The two ends of the pipe that each thread has for [`BULK`].
+pub const PIPE_DESCRIPTORS: u64 = 2;
 
 /// Records without payload that are read in a row where the kernel does TLS, before other sessions
 /// have their turn: a server sends two tickets, and nobody more than a few.
@@ -212,6 +225,17 @@ pub fn hashes_at_once() -> usize {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     (processors / 2).max(1)
 }
+
+/// Threads for what blocks, beside the runtime's own: as many again as may hang in [`LOOKUPS`], for
+/// files, and those that hash. None of them ends, see [`THREAD_REST`].
+#[must_use]
+pub fn blocking_threads() -> usize {
+    2 * LOOKUPS + hashes_at_once()
+}
+
+/// How long such a thread waits for work: one is always there. Where there is none, and the system has
+/// none to give (TasksMax=, memory), tokio panics; where there is one, work waits for it.
+pub const THREAD_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Requests that may wait for their turn to be hashed; the next is answered 503. At a tenth of a
 /// second each, the last of them waits about as long as a user does.
@@ -256,6 +280,10 @@ pub const FAILURE_NAMES: usize = 8;
 
 /// A network without a further failure is forgiven after this time.
 pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(10 * 60);
+
+/// When watched files are read again that could not be read: for want of descriptors or memory, of
+/// whose return no change tells.
+pub const WATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// How long watched files must stay as they are before they are read: an administrator's `mv a b; mv c d`
 /// is one change.
@@ -458,13 +486,15 @@ pub const CLOCK_LOOK: Duration = Duration::from_secs(60);
 /// one variable of the successor's, and execve(2) takes 128 KiB of that.
 pub const STORED_SESSIONS: usize = 1365;
 
-/// How long a new session waits for the service manager to take its descriptors: it may be reading
-/// its units anew, which takes a second on a large machine. Beyond it the session is not kept.
+/// How long a session whose state cannot be written down any more stands still until the service manager
+/// hears of it: that may be reading its units anew, which takes a second on a large machine.
 pub const STORE_TIME: Duration = Duration::from_secs(2);
 
-/// How long our exit waits for sessions to stand still where a successor can take them up: a few
-/// hundred bytes each are written to memory.
-pub const HAND_OVER_TIME: Duration = Duration::from_secs(2);
+/// How long our exit waits for sessions to stand still where a successor can take them up. A few
+/// hundred bytes each are written to memory, and the youngest have yet to be given to the service
+/// manager: all of that is nothing but processor time, and a machine that has none to spare, in the midst
+/// of an upgrade, is the last that should lose sessions.
+pub const HAND_OVER_TIME: Duration = Duration::from_secs(20);
 
 /// How long a connection that has just come in has for its request when a successor is about to
 /// take our place: a request follows its connection at once, and a browser's spare connections

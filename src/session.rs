@@ -30,7 +30,7 @@ use crate::server::ledger::Line;
 use crate::server::monitor::Monitor;
 use crate::server::turned_away::{TurnedAway, refuse};
 use crate::stream::Stream;
-use crate::systemd::store::{Store, Stored};
+use crate::systemd::store::{Store, Stored, Turn};
 use crate::target::Unreached;
 use crate::target::sources::Sources;
 use crate::target::walls::Walls;
@@ -176,20 +176,20 @@ async fn relate(
             let soon = matches!(kept, Kept::Soon);
             tokio::select! {
                 biased;
-                outcome = relay.run(told, left) => Some(outcome),
-                () = grown(&context.drain), if soon => None,
+                outcome = relay.run(told, left) => Ok(outcome),
+                turn = grown(context), if soon => Err(turn),
             }
         };
         kept = match (outcome, kept, &line) {
-            (Some(Outcome::Over(summary)), ..) => break summary,
-            (Some(Outcome::Left), Kept::Now(stored), _) => return stored.leave(),
-            (Some(Outcome::Left), ..) => return,
-            (Some(Outcome::Unkept), Kept::Now(stored), _) => {
+            (Ok(Outcome::Over(summary)), ..) => break summary,
+            (Ok(Outcome::Left), Kept::Now(stored), _) => return stored.leave(),
+            (Ok(Outcome::Left), ..) => return,
+            (Ok(Outcome::Unkept), Kept::Now(stored), _) => {
                 Box::pin(unkeep(context, stored, seat)).await;
                 Kept::Not
             }
-            (None, _, Some(line)) => Box::pin(keep(context, relay, line, seat)).await,
-            (Some(Outcome::Unkept) | None, ..) => Kept::Not,
+            (Err(turn), _, Some(line)) => keep(context, relay, line, seat, turn),
+            (Ok(Outcome::Unkept) | Err(_), ..) => Kept::Not,
         };
     };
     if let Some(Line { entry, .. }) = &line {
@@ -202,9 +202,13 @@ async fn relate(
     }
 }
 
-/// Returns when a session is to be kept: it has grown up, or the process ends and another follows.
-async fn grown(drain: &Drain) {
-    let mut drain = drain.clone();
+/// Returns when a session is to be kept and the service manager listens: it has grown up, or the
+/// process ends and another follows.
+async fn grown(context: &Context) -> Turn<'_> {
+    let Some(store) = &context.store else {
+        return pending().await;
+    };
+    let mut drain = context.drain.clone();
     // Boxed as well: most of its life a session is past it.
     Box::pin(async {
         let ends = async {
@@ -216,8 +220,9 @@ async fn grown(drain: &Drain) {
             () = sleep(limits::SESSION_YOUNG) => {}
             () = ends => {}
         }
+        store.turn().await
     })
-    .await;
+    .await
 }
 
 /// Joins a client and its target, or gives it a word about why there is none. Only who has a way is

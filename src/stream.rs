@@ -16,7 +16,7 @@ use tokio_openssl::SslStream;
 use crate::tls;
 use crate::tls::beneath::Beneath;
 use crate::tls::kernel::KernelTls;
-use crate::tls::keys::Unfit;
+use crate::tls::keys::{Keys, Unfit};
 use crate::tls::peer::Names;
 
 /// A connected stream, a client's or a target's.
@@ -49,15 +49,25 @@ impl Stream {
         }
     }
 
+    /// What the kernel needs to go on with TLS that OpenSSL does; `None` where it does none.
+    ///
+    /// # Errors
+    /// The kernel could not.
+    pub fn keys(&self) -> Result<Option<Keys>, Unfit> {
+        match self {
+            Self::Plain(_) | Self::Kernel(_) => Ok(None),
+            Self::Tls(stream) => tls::keys(stream.ssl(), stream.get_ref()).map(Some),
+        }
+    }
+
     /// Leaves TLS to the kernel, so that another process can go on with the stream: nothing of it is
-    /// in OpenSSL then.
+    /// in OpenSSL then. `keys` are [its own](Self::keys), and nothing was read or written since.
     ///
     /// # Errors
     /// It stays as it was.
-    pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
+    pub fn enter_kernel(&mut self, keys: &Keys) -> Result<(), Unfit> {
         if let Self::Tls(stream) = self {
-            let kernel = tls::enter_kernel(stream.ssl(), stream.get_ref())?;
-            *self = Self::Kernel(kernel);
+            *self = Self::Kernel(tls::enter_kernel(stream.get_ref(), keys)?);
         }
         Ok(())
     }
@@ -148,6 +158,19 @@ impl Socket {
         }
     }
 
+    /// Whether a read could find something or a write room, as `interest` says.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+    ) -> Poll<io::Result<()>> {
+        if interest.is_readable() {
+            self.poll_read_ready(cx)
+        } else {
+            self.poll_write_ready(cx)
+        }
+    }
+
     /// Does `work`, which reads or writes as `interest` says, once the socket is ready for that; it
     /// says by `WouldBlock` that it is not.
     pub(crate) fn poll_with<R>(
@@ -157,11 +180,7 @@ impl Socket {
         mut work: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            ready!(if interest.is_readable() {
-                self.poll_read_ready(cx)
-            } else {
-                self.poll_write_ready(cx)
-            })?;
+            ready!(self.poll_ready(cx, interest))?;
             match self.try_io(interest, &mut work) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),

@@ -2,12 +2,13 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod names;
 pub mod sources;
 pub mod walls;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,6 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time;
 
@@ -27,6 +27,7 @@ use crate::limits;
 use crate::listener::tune;
 use crate::stream::{Socket, Stream};
 use crate::tls::client::Client;
+use names::resolve;
 use sources::{Sources, explain, is_of_no_use};
 use walls::{Forbidden, Walls};
 
@@ -243,30 +244,6 @@ async fn dial_tcp(addresses: &[SocketAddr], sources: &Sources) -> io::Result<Soc
         several => race(several, sources).await,
     }?;
     Ok(Socket::Tcp(stream))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this file is the one that resolves"
-)]
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    // A resolver would cost a thread's time for each session.
-    if let Some(known) = known_addresses(host) {
-        let known = known.iter().map(|ip| SocketAddr::new(*ip, port));
-        return Ok(known.collect());
-    }
-    static LOOKUPS: Semaphore = Semaphore::const_new(limits::LOOKUPS);
-    let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
-    let host = host.to_owned();
-    let look_up = move || {
-        let found = (host.as_str(), port).to_socket_addrs();
-        // Not before: a look-up cannot be called off, and lasts longer than who waits for it.
-        drop(turn);
-        found.map(|found| found.take(limits::CONNECT_ADDRESSES).collect())
-    };
-    spawn_blocking(look_up)
-        .await
-        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[expect(

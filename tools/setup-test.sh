@@ -23,6 +23,10 @@ want unshare util-linux
 want mount mount
 want strace strace # a slow disk, and counts of system calls
 want valgrind valgrind # counts of instructions
+# A machine that fails: another time of day, packets that are lost.
+want faketime faketime
+want nft nftables
+want tc iproute2
 # Clients.
 want curl curl
 want openssl openssl

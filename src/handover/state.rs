@@ -17,7 +17,8 @@ use crate::limits;
 use crate::relay::Snapshot;
 use crate::server::ledger::Entry;
 
-/// What we write; we read it and all before it.
+/// The last version that we know; we read all before it, too. A state is written in the first that can
+/// say all of it: an older program goes on with as many sessions as it can.
 pub const VERSION: u32 = 2;
 
 /// Says that what follows is true: nothing has moved since it was written.
@@ -112,7 +113,7 @@ impl State {
         }
         let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(&STILL);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.relay.version().to_le_bytes());
         for section in sections {
             let length = u32::try_from(section.len()).map_err(io::Error::other)?;
             bytes.extend_from_slice(&length.to_le_bytes());

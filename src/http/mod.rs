@@ -96,7 +96,8 @@ pub async fn converse(
         // What a proxy says of TLS is no certificate.
         let safe = visitor.secure && (reception.secure || !site.certificates);
         let turned_away = site.tls_only && !safe;
-        let (mut response, identity) = match (turned_away, handshake::is_asked_for(&request)) {
+        let websocket = handshake::is_asked_for(&request);
+        let (mut response, identity) = match (turned_away, websocket) {
             (true, true) => nobody(text(
                 StatusCode::FORBIDDEN,
                 "This port takes TLS only: use wss://",
@@ -123,8 +124,16 @@ pub async fn converse(
             Escaped(&reception.guide.shown_path(&request)),
             response.status().as_u16()
         );
-        if brings_more(request.headers()) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            // What follows is no request.
+        let more = has_body || brings_more(request.headers());
+        let is_last = match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => false,
+            StatusCode::BAD_REQUEST | StatusCode::UPGRADE_REQUIRED => more || websocket,
+            // Who was turned away may come again, with a password.
+            _ => more,
+        };
+        if is_last {
+            // What follows is no request: it is a body, whose end a proxy in between may see elsewhere,
+            // or comes from who knows no better what a WebSocket is, and may take this one for open.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }

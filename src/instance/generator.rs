@@ -102,7 +102,13 @@ impl Instance {
     /// Sessions inside TLS outlive the service where the kernel does TLS. What modprobe.d(5) says
     /// against that holds, and it is no failure.
     fn modules(&self) -> &'static str {
-        let tls = ["WEBSOCKIFY_CERT", "WEBSOCKIFY_SSL_TARGET"];
+        // What a token stands for may be a target with TLS.
+        let tls = [
+            "WEBSOCKIFY_CERT",
+            "WEBSOCKIFY_SSL_TARGET",
+            "WEBSOCKIFY_TOKEN_PLUGIN",
+            "WEBSOCKIFY_TARGET_CONFIG",
+        ];
         if tls.iter().any(|name| self.value(name).is_some()) {
             "Wants=modprobe@tls.service\nAfter=modprobe@tls.service\n"
         } else {
@@ -220,6 +226,8 @@ mod tests {
             (&[("TARGET", "localhost:1")][..], false),
             (&[("CERT", "/c.pem")], true),
             (&[("SSL_TARGET", "1")], true),
+            (&[("TOKEN_PLUGIN", "TokenFile")], true),
+            (&[("TARGET_CONFIG", "/tokens")], true),
         ] {
             let text = Instance::of("1", lines).modules();
             assert_eq!(text.contains("Wants=modprobe@tls.service\n"), loads);

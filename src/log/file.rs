@@ -21,6 +21,8 @@ struct State {
     file: File,
     /// Records that the file did not take, and why.
     missing: Option<(u64, io::Error)>,
+    /// Whether it took a part of one: a disk may become full in the middle of a line.
+    torn: bool,
 }
 
 impl LogFile {
@@ -33,22 +35,26 @@ impl LogFile {
             state: Mutex::new(State {
                 file,
                 missing: None,
+                torn: false,
             }),
         })
     }
 
     pub(super) fn write(&self, text: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines = String::new();
+        let mut lines = String::from(if state.torn { "\n" } else { "" });
         if let Some((count, why)) = &state.missing {
-            lines = line(&format!("{count} records are missing here: {why}"));
+            lines += &line(&format!("{count} records are missing here: {why}"));
         }
         lines += &line(text);
-        // One write, so that lines of several programs do not mix.
-        match (state.file.write_all(lines.as_bytes()), &mut state.missing) {
-            (Ok(()), missing) => *missing = None,
-            (Err(_), Some((count, _))) => *count += 1,
-            (Err(error), missing) => *missing = Some((1, error)),
+        match (put(&state.file, lines.as_bytes()), &mut state.missing) {
+            (Ok(()), missing) => (*missing, state.torn) = (None, false),
+            (Err((some, error)), missing) => {
+                let (count, _) = missing.get_or_insert((0, error));
+                *count += 1;
+                // What was torn already stays so until its line is ended.
+                state.torn |= some;
+            }
         }
     }
 
@@ -58,7 +64,7 @@ impl LogFile {
         let file = append_to(&self.path)
             .map_err(|error| format!("--log-file {}: {error}", self.path.display()))?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.file = file;
+        (state.file, state.torn) = (file, false);
         Ok(())
     }
 }
@@ -88,6 +94,21 @@ fn append_to(path: &Path) -> io::Result<File> {
         .create(true)
         .mode(0o640)
         .open(path)
+}
+
+/// Writes at once, so that lines of several programs do not mix; an error comes with whether some of
+/// it was taken.
+fn put(mut file: &File, mut bytes: &[u8]) -> Result<(), (bool, io::Error)> {
+    let all = bytes.len();
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(written @ 1..) => bytes = &bytes[written..],
+            Ok(_) => return Err((bytes.len() < all, io::ErrorKind::WriteZero.into())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((bytes.len() < all, error)),
+        }
+    }
+    Ok(())
 }
 
 fn line(text: &str) -> String {

@@ -15,12 +15,10 @@ pub(super) fn is_connected() -> bool {
     connected_to_journal()
 }
 
-/// Sends a record, whose arguments are `text`; `false` when the journal does not take it.
-pub(super) fn send(record: &Record<'_>, text: &str) -> bool {
-    let mut fields = Fields(vec![("SYSLOG_IDENTIFIER".into(), IDENTIFIER.into())]);
-    // Nothing that we visit fails.
-    let _ = record.key_values().visit(&mut fields);
-    journal_send(priority(record.level()), text, fields.0.into_iter()).is_ok()
+/// Sends a record, and waits while the journal has no room for it; `false` when it is not there.
+pub(super) fn send(level: Level, text: &str, fields: &Fields) -> bool {
+    let fields = fields.0.iter().map(|(name, value)| (name, value));
+    journal_send(priority(level), text, fields).is_ok()
 }
 
 fn priority(level: Level) -> Priority {
@@ -34,7 +32,21 @@ fn priority(level: Level) -> Priority {
 
 /// `client = …` in a call becomes `WEBSOCKIFY_CLIENT=…`, and `event = …` the `MESSAGE_ID`.
 #[derive(Debug, Default)]
-struct Fields(Vec<(Cow<'static, str>, String)>);
+pub(super) struct Fields(Vec<(Cow<'static, str>, String)>);
+
+impl Fields {
+    /// What each record has.
+    pub(super) fn new() -> Self {
+        Self(vec![("SYSLOG_IDENTIFIER".into(), IDENTIFIER.into())])
+    }
+
+    pub(super) fn of(record: &Record<'_>) -> Self {
+        let mut fields = Self::new();
+        // Nothing that we visit fails.
+        let _ = record.key_values().visit(&mut fields);
+        fields
+    }
+}
 
 impl<'kvs> VisitSource<'kvs> for Fields {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {

@@ -8,13 +8,15 @@ mod file;
 pub(crate) mod fuzz;
 mod journal;
 mod options;
+mod queue;
 mod session;
+mod stderr;
 mod syslog;
 mod throttle;
 mod traffic;
 
 use std::any::Any;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::panic;
 use std::sync::OnceLock;
@@ -25,6 +27,7 @@ use rustix::fs::FileType;
 use crate::error::Failure;
 use escape::Escaped;
 use file::LogFile;
+use stderr::Stderr;
 use syslog::Syslog;
 
 pub use event::Event;
@@ -56,7 +59,7 @@ pub fn start(options: Options) -> Result<(), Failure> {
     let journal = journal::is_connected();
     let told_twice = options.unasked && journal;
     if !(told_twice || is_the_clients(io::stderr())) {
-        sinks.push(Sink::Stderr { journal });
+        sinks.push(Sink::Stderr(Stderr::new(journal)));
     }
     // A second logger is refused; that happens only where a test starts us twice.
     if SINKS.set(sinks).is_ok() && log::set_logger(&Logger).is_ok() {
@@ -79,12 +82,14 @@ pub fn start(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// From now on records go to the log server. Call it when nothing is left to be done that has to
-/// be done before there are threads.
+/// From now on records go to the log server, and nobody waits for who reads the log. Call it when
+/// nothing is left to be done that has to be done before there are threads.
 pub fn deliver() {
     for sink in sinks() {
-        if let Sink::Syslog(syslog) = sink {
-            syslog.deliver();
+        match sink {
+            Sink::Stderr(stderr) => stderr.deliver(),
+            Sink::Syslog(syslog) => syslog.deliver(),
+            Sink::File(_) => {}
         }
     }
 }
@@ -96,16 +101,16 @@ pub fn deliver() {
 pub fn reopen() -> Result<(), String> {
     sinks().iter().try_for_each(|sink| match sink {
         Sink::File(file) => file.reopen(),
-        Sink::Stderr { .. } | Sink::Syslog(_) => Ok(()),
+        Sink::Stderr(_) | Sink::Syslog(_) => Ok(()),
     })
 }
 
 /// Leaves why nobody was served with the sinks that are still there afterwards, and waits a little
-/// for the log server; stderr is told by `main`.
+/// for who reads them; stderr is told by `main`.
 pub fn end(failure: Option<&Failure>) {
     for sink in sinks() {
         match (sink, failure) {
-            (Sink::Stderr { .. }, _) | (_, None) => {}
+            (Sink::Stderr(_), _) | (_, None) => {}
             (sink, Some(failure)) => sink.write(Level::Error, &failure.to_string()),
         }
     }
@@ -130,7 +135,7 @@ pub fn failed(failure: &Failure) {
     // From inetd it may be the client's own stream: the exit status has to do.
     if !is_the_clients(io::stderr()) {
         let priority = if journal::is_connected() { "<3>" } else { "" };
-        let _ = writeln!(io::stderr(), "{priority}websockify: error: {failure}");
+        stderr::try_soon(&format!("{priority}websockify: error: {failure}"));
     }
 }
 
@@ -142,10 +147,7 @@ fn sinks() -> &'static [Sink] {
 }
 
 enum Sink {
-    Stderr {
-        /// Whether the journal reads it: then it gets the record itself, with fields.
-        journal: bool,
-    },
+    Stderr(Stderr),
     File(LogFile),
     Syslog(Syslog),
 }
@@ -153,21 +155,9 @@ enum Sink {
 impl Sink {
     fn write(&self, level: Level, text: &str) {
         match self {
+            Self::Stderr(stderr) => stderr.write(level, text),
             Self::File(file) => file.write(text),
             Self::Syslog(syslog) => syslog.write(level, text),
-            Self::Stderr { journal } => {
-                let priority = match level {
-                    _ if !journal => "",
-                    Level::Error => "<3>",
-                    Level::Warn => "<4>",
-                    Level::Info => "<6>",
-                    Level::Debug | Level::Trace => "<7>",
-                };
-                // One write, so that lines of several threads do not mix. A closed stderr is no
-                // reason to stop serving.
-                let line = format!("{priority}{text}\n");
-                let _ = io::stderr().write_all(line.as_bytes());
-            }
         }
     }
 }
@@ -193,20 +183,23 @@ impl Log for Logger {
         if self.enabled(record.metadata()) {
             let text = record.args().to_string();
             for sink in sinks() {
-                if matches!(sink, Sink::Stderr { journal: true }) && journal::send(record, &text) {
-                    continue;
+                match sink {
+                    Sink::Stderr(stderr) => stderr.record(record, &text),
+                    sink => sink.write(record.level(), &text),
                 }
-                sink.write(record.level(), &text);
             }
         }
     }
 
     fn flush(&self) {
         for sink in sinks() {
-            if let Sink::Syslog(syslog) = sink {
-                syslog.flush();
+            match sink {
+                Sink::Stderr(stderr) => stderr.flush(),
+                Sink::Syslog(syslog) => syslog.flush(),
+                Sink::File(_) => {}
             }
         }
+        traffic::flush();
     }
 }
 

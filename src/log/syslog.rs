@@ -1,5 +1,4 @@
-//! --syslog: records for a log server, by RFC 5424 or as older servers want them. They wait in a
-//! bounded queue for a thread that may wait for the server; nobody else ever does.
+//! --syslog: records for a log server, by RFC 5424 or as older servers want them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +8,8 @@ use std::os::unix;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use log::Level;
@@ -19,6 +17,7 @@ use rustix::io::Errno;
 use syslog::{Facility, Formatter5424, LogFormat, Severity};
 
 use super::aside;
+use super::queue::Queue;
 use crate::limits;
 use crate::target::{parse_port, split_host_port};
 
@@ -79,62 +78,33 @@ impl fmt::Display for Server {
 /// Where records are written to. They are sent once [`Syslog::deliver`] was called.
 pub(super) struct Syslog {
     form: Form,
-    queue: SyncSender<Job>,
-    lost: Arc<AtomicU64>,
-    undelivered: Mutex<Option<Receiver<Job>>>,
+    queue: Queue<Vec<u8>>,
     server: Server,
-}
-
-enum Job {
-    Send(Vec<u8>),
-    /// Says that all before it was sent.
-    Tell(SyncSender<()>),
 }
 
 impl Syslog {
     pub(super) fn new(options: Options) -> Self {
-        let (queue, waiting) = sync_channel(limits::LOG_QUEUE);
         Self {
             form: Form::new(&options),
-            queue,
-            lost: Arc::default(),
-            undelivered: Mutex::new(Some(waiting)),
+            queue: Queue::new(),
             server: options.server,
         }
     }
 
     pub(super) fn write(&self, level: Level, text: &str) {
-        let record = self.form.record(level, text);
-        if self.queue.try_send(Job::Send(record)).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.push(self.form.record(level, text));
     }
 
     /// Starts the thread that sends, unless it is there.
     pub(super) fn deliver(&self) {
-        let waiting = self
-            .undelivered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(waiting) = waiting else { return };
         let mut line = Line {
             server: self.server.clone(),
             form: self.form.clone(),
-            lost: Arc::clone(&self.lost),
+            lost: self.queue.lost(),
             connection: None,
         };
-        let work = move || {
-            for job in waiting {
-                match job {
-                    Job::Send(record) => line.send(&record),
-                    Job::Tell(done) => {
-                        let _ = done.try_send(());
-                    }
-                }
-            }
-        };
-        if let Err(error) = thread::Builder::new().name("syslog".into()).spawn(work) {
+        let send = move |record: Vec<u8>| line.send(&record);
+        if let Err(error) = self.queue.deliver("syslog", send) {
             aside(Level::Error, &format!("--syslog: no thread: {error}"));
         }
     }
@@ -142,10 +112,7 @@ impl Syslog {
     /// Waits a little for what was written to be sent.
     pub(super) fn flush(&self) {
         self.deliver();
-        let (tell, told) = sync_channel(1);
-        let sent = self.queue.try_send(Job::Tell(tell)).is_ok()
-            && told.recv_timeout(limits::LOG_FLUSH_TIME).is_ok();
-        if !sent {
+        if !self.queue.flush() {
             let text = format!("ending without the last records for {}", self.server);
             aside(Level::Warn, &text);
         }

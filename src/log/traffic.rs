@@ -1,9 +1,10 @@
 //! The marks of --traffic.
 
 use std::io::{self, Write};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use super::is_the_clients;
+use super::queue::Queue;
 
 const LEGEND: &str = "
 Traffic Legend:
@@ -22,16 +23,34 @@ pub fn traffic_legend() {
     traffic(LEGEND);
 }
 
-/// Writes a mark to standard output at once: the option is for watching a session breathe.
-pub fn traffic(mark: &str) {
-    // From inetd it may be the client's own stream.
-    static HIDDEN: LazyLock<bool> = LazyLock::new(|| is_the_clients(io::stdout()));
-    if *HIDDEN {
-        return;
+/// Writes a mark to standard output at once: the option is for watching a session breathe. Nobody
+/// watching is no reason to end a session, nor one who looks away to hold it up.
+pub fn traffic(mark: &'static str) {
+    if let Some(marks) = MARKS.get_or_init(begin) {
+        marks.push(mark);
     }
-    let mut output = io::stdout().lock();
-    // Nobody watching is no reason to end a session.
-    let _ = output
-        .write_all(mark.as_bytes())
-        .and_then(|()| output.flush());
+}
+
+/// Waits a little for the last ones.
+pub(super) fn flush() {
+    if let Some(Some(marks)) = MARKS.get() {
+        marks.flush();
+    }
+}
+
+static MARKS: OnceLock<Option<Queue<&'static str>>> = OnceLock::new();
+
+fn begin() -> Option<Queue<&'static str>> {
+    // From inetd it may be the client's own stream.
+    if is_the_clients(io::stdout()) {
+        return None;
+    }
+    let marks = Queue::new();
+    let write = |mark: &str| {
+        let mut output = io::stdout().lock();
+        let _ = output
+            .write_all(mark.as_bytes())
+            .and_then(|()| output.flush());
+    };
+    marks.deliver("traffic", write).is_ok().then_some(marks)
 }

@@ -43,6 +43,15 @@ impl Relay {
         self.client_served();
     }
 
+    /// The client's connection broke, for a reason if TLS gave one.
+    pub(super) fn lose_client(&mut self, fault: Option<&str>) {
+        if self.end.is_none() {
+            self.fault = fault.map(Into::into);
+        }
+        self.client_ended();
+        self.client_gone();
+    }
+
     /// There is nothing more to send to the client.
     pub(super) fn client_served(&mut self) {
         let silent = self.target.is_none() || self.target_ended;
@@ -196,7 +205,9 @@ impl Relay {
     /// Pings the client, or gives up on one that did not answer the last ping. While the target
     /// keeps us from reading the client, its answer may be waiting unread.
     fn beat(&mut self, interval: Duration) {
-        if !self.heard && self.to_target.is_empty() && self.client.has_unread() && !self.looked {
+        // Nor do we read a client that does not take its pongs.
+        let reads = self.to_target.is_empty() && self.pongs <= limits::PONG_BACKLOG;
+        if !self.heard && reads && self.client.has_unread() && !self.looked {
             // It may be waiting all the same, where we come late, and the runtime may not know yet:
             // after SIGCONT, epoll_wait(2) comes back with nothing. Read first, judge after. Once,
             // where the kernel does TLS: half a record is there for poll(2), and cannot be read.
@@ -204,15 +215,18 @@ impl Relay {
             self.set_timer(limits::LATE_LOOK);
             return;
         }
-        if !self.heard && self.to_target.is_empty() {
+        if !self.heard && reads {
             self.begin_close(Close::NO_PONG, ClosedBy::Server, true);
             return;
         }
         self.heard = false;
         self.looked = false;
-        let mut ping = Vec::new();
-        frame::append(&mut ping, Opcode::Ping, b"");
-        self.to_client.push(&ping);
+        if !self.to_client.is_stalled() {
+            // Behind what it does not take it would not be seen, and there would be ever more of them.
+            let mut ping = Vec::new();
+            frame::append(&mut ping, Opcode::Ping, b"");
+            self.to_client.push(&ping);
+        }
         self.set_timer(interval);
     }
 }

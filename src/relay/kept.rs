@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 use super::Relay;
 use crate::handover::keep::Keep;
@@ -21,13 +21,22 @@ impl Relay {
         self.client.is_the_kernels() && target.is_some_and(Stream::is_the_kernels)
     }
 
-    /// Leaves TLS on either side to the kernel, so that the session can be kept.
+    /// Leaves TLS on either side to the kernel, so that the session can be kept; only on both.
     ///
     /// # Errors
     /// It cannot.
     pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
-        self.client.enter_kernel()?;
-        self.target.as_mut().map_or(Ok(()), Stream::enter_kernel)
+        let Some(target) = &mut self.target else {
+            return Ok(());
+        };
+        let streams = [&mut self.client, target];
+        let keys = [streams[0].keys()?, streams[1].keys()?];
+        for (stream, keys) in streams.into_iter().zip(&keys) {
+            if let Some(keys) = keys {
+                stream.enter_kernel(keys)?;
+            }
+        }
+        Ok(())
     }
 
     /// What another process needs to go on with a session that is kept: the sockets of the client
@@ -161,6 +170,27 @@ impl<'r> Kept<'r> {
             keep,
             speaks: false,
         }
+    }
+}
+
+impl Kept<'_> {
+    /// Does `work` on the socket beneath once it is ready: see [`Socket::poll_with`].
+    ///
+    /// [`Socket::poll_with`]: crate::stream::Socket::poll_with
+    pub(super) fn poll_with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        work: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let socket = self.stream.socket();
+        if let Some(keep) = &mut self.keep {
+            ready!(socket.poll_ready(cx, interest))?;
+            if !keep.moves(self.speaks && interest.is_writable()) {
+                return Poll::Pending;
+            }
+        }
+        socket.poll_with(cx, interest, work)
     }
 }
 

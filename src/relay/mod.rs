@@ -34,6 +34,7 @@ mod ending;
 mod kept;
 mod pump;
 mod snapshot;
+mod splice;
 mod tally;
 mod unsent;
 
@@ -103,7 +104,7 @@ pub struct Relay {
     down: Down,
     /// Why the session ends, once it does.
     end: Option<(Close, ClosedBy)>,
-    /// What TLS said when it lost the target.
+    /// What TLS said when it lost either side.
     fault: Option<Box<str>>,
     /// The next heartbeat while the session lives, its last moment once it ends.
     timer: Option<Pin<Box<Sleep>>>,
@@ -121,6 +122,10 @@ pub struct Relay {
     target_reset: bool,
     /// How long the target is read for nobody at the most, once that is all there is to do.
     last_look: Option<Instant>,
+    /// What it said for nobody, in bytes.
+    unheard: usize,
+    /// Whether the target sends so much that it is worth a pipe.
+    bulk: bool,
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
@@ -218,6 +223,8 @@ impl Relay {
             target_ended: false,
             target_reset: false,
             last_look: None,
+            unheard: 0,
+            bulk: false,
             work: 0,
             settings,
             recording: client.recording,
@@ -357,7 +364,7 @@ impl Relay {
                 Poll::Ready(())
             }
             Down::Discarding => {
-                if ready!(self.discard_from_target(cx)) {
+                if ready!(self.discard_from_target(cx)) && self.unheard < limits::UNHEARD {
                     self.go_on_looking();
                 } else {
                     self.down = Down::Done;

@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::kept::Kept;
 use super::unsent::Unsent;
 use super::{Down, Relay, Up};
+use crate::limits;
 use crate::log::{ClosedBy, traffic};
+use crate::stream::Stream;
 use crate::websocket::decoder::End;
 use crate::websocket::framing;
 
@@ -20,7 +22,7 @@ const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 thread_local! {
     /// Room for one read, framed. Never held across an await.
-    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
+    pub(super) static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
 }
 
 impl Relay {
@@ -35,9 +37,10 @@ impl Relay {
                         return Poll::Ready(());
                     }
                     Ok(size) => size,
-                    Err(_) => {
-                        self.client_ended();
-                        self.client_gone();
+                    Err(error) => {
+                        // OpenSSL complains of each client that leaves without a goodbye.
+                        let fault = fault(&error).filter(|_| self.client.is_kernel_tls());
+                        self.lose_client(fault.as_deref());
                         return Poll::Ready(());
                     }
                 }
@@ -107,31 +110,20 @@ impl Relay {
 
     /// Reads once from the target and writes one frame to the client.
     pub(super) fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.bulk {
+            return self.splice_down(cx);
+        }
         CHUNK.with_borrow_mut(|chunk| {
             let Some(target) = &mut self.target else {
                 return Poll::Pending;
             };
             let room = self.framing.payload();
-            let mut kept = Kept::target(target, &mut self.keep);
-            let size = match ready!(read(&mut kept, cx, &mut chunk[room.clone()])) {
-                Ok(0) if target.is_cut_off() => {
-                    self.lose_target(Some(CUT_OFF));
-                    return Poll::Ready(());
-                }
-                Ok(0) => {
-                    self.target_ended();
-                    return Poll::Ready(());
-                }
-                Ok(size) => size,
-                Err(error) => {
-                    // The kernel's reset says no more than the close reason does; TLS may.
-                    let fault = Some(error.to_string()).filter(|_| error.raw_os_error().is_none());
-                    self.lose_target(fault.as_deref());
-                    return Poll::Ready(());
-                }
+            let mut target = Kept::target(target, &mut self.keep);
+            let read = ready!(read(&mut target, cx, &mut chunk[room.clone()]));
+            let Some(size) = self.target_said(read) else {
+                return Poll::Ready(());
             };
-            self.work += size;
-            self.tally.got_for_client(size);
+            self.bulk = size >= limits::BULK && self.can_splice();
             if let Some(recording) = &self.recording {
                 recording.target_said(&chunk[room][..size]);
             }
@@ -150,6 +142,29 @@ impl Relay {
             }
             Poll::Ready(())
         })
+    }
+
+    /// How much was read from the target, unless that was its end.
+    pub(super) fn target_said(&mut self, read: io::Result<usize>) -> Option<usize> {
+        match read {
+            Ok(0) if self.target.as_ref().is_some_and(Stream::is_cut_off) => {
+                self.lose_target(Some(CUT_OFF));
+                None
+            }
+            Ok(0) => {
+                self.target_ended();
+                None
+            }
+            Ok(size) => {
+                self.work += size;
+                self.tally.got_for_client(size);
+                Some(size)
+            }
+            Err(error) => {
+                self.lose_target(fault(&error).as_deref());
+                None
+            }
+        }
     }
 
     pub(super) fn flush_to_target(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -213,8 +228,9 @@ impl Relay {
             return Poll::Ready(false);
         };
         let mut target = Kept::target(target, &mut self.keep);
-        let read = CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk));
-        Poll::Ready(self.discarded(ready!(read)))
+        let read = ready!(CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk)));
+        self.unheard += *read.as_ref().unwrap_or(&0);
+        Poll::Ready(self.discarded(read))
     }
 
     fn discarded(&mut self, read: io::Result<usize>) -> bool {
@@ -222,6 +238,12 @@ impl Relay {
         self.work += size;
         size > 0
     }
+}
+
+/// What the record is to say of an error: the kernel's own, as a reset, says no more than the close
+/// reason does; TLS may.
+fn fault(error: &io::Error) -> Option<String> {
+    Some(error.to_string()).filter(|_| error.raw_os_error().is_none())
 }
 
 /// The legend says `>.`, and means this.

@@ -55,14 +55,28 @@ pub struct Snapshot {
     /// Where it is recorded.
     pub recording: Option<Position>,
     /// Whether the kernel does TLS on the client's socket. Not before version 2.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub client_tls: bool,
     /// The same of the target's.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub target_tls: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl Snapshot {
+    /// The first version that can say all of it.
+    pub(crate) fn version(&self) -> u32 {
+        if self.client_tls || self.target_tls {
+            2
+        } else {
+            1
+        }
+    }
+
     /// Whether it can be gone on from: no relay ever was where this one is, otherwise.
     pub(crate) fn is_sound(&self) -> bool {
         self.reader.is_sound()
@@ -147,6 +161,8 @@ impl Relay {
             last_look: snapshot
                 .last_look
                 .map(|it| now + it.min(limits::FAREWELL_TIME)),
+            unheard: 0,
+            bulk: false,
             work: 0,
             settings: settings.for_framing(snapshot.framing),
             recording,

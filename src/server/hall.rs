@@ -173,8 +173,9 @@ impl Hall {
         loop {
             let now = self.status();
             if now != told {
-                notify::status(&now);
-                told = now;
+                if notify::status(&now) {
+                    told = now;
+                }
                 sleep(limits::STATUS_INTERVAL).await;
                 continue;
             }

@@ -67,7 +67,11 @@ async fn hand_over(hall: &Hall, drainer: &Drainer, signals: &mut Signals) -> boo
     let sessions = hall.census.watch().borrow().kept;
     drainer.tell(Word::HandOver);
     let gone = counts.wait_for(|counts| counts.kept == 0);
-    if timeout(limits::HAND_OVER_TIME, gone).await.is_err() {
+    let late = tokio::select! {
+        gone = timeout(limits::HAND_OVER_TIME, gone) => gone.is_err(),
+        () = hall.linger(true) => true,
+    };
+    if late {
         let left = hall.census.watch().borrow().kept;
         log::error!("{left} sessions did not stand still: they may not be resumed");
     }

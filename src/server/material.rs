@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use super::census::Census;
 use super::hall::Hall;
@@ -64,7 +65,9 @@ impl Material {
     ) -> Result<(Listen, Wanted, Service, Self), Failure> {
         let tls = config.tls.is_some() || config.target_tls.is_some();
         let ask = || tls::kernel::is_there(config.listen.inherited());
-        let kernel_tls = (tls && store::is_there()).then(ask);
+        // The demo and a program of our own end with us, and sessions with them.
+        let lasts = config.to.is_some() && store::is_there();
+        let kernel_tls = (tls && lasts).then(ask);
         let kernel = kernel_tls.unwrap_or_default();
         let tls = config.tls.map(|it| Tls::load(it, kernel));
         let target_tls = config.target_tls.map(|it| Client::load(it, kernel));
@@ -178,7 +181,10 @@ fn find_store() -> Option<Arc<Store>> {
 fn affordable(asked: Option<u32>, each: u64) -> u32 {
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let files = open_files::raise();
-    let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
+    let threads = available_parallelism().map_or(1, usize::from) as u64;
+    let kept_back = limits::RESERVED_DESCRIPTORS
+        + u64::from(limits::REFUSALS_AT_ONCE)
+        + threads * limits::PIPE_DESCRIPTORS;
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {

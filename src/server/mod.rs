@@ -68,8 +68,12 @@ pub fn run(mut config: Config, left: Vec<Left>, daemon: Option<Daemon>) -> Resul
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .event_interval(limits::EVENT_INTERVAL)
+        .max_blocking_threads(limits::blocking_threads())
+        .thread_keep_alive(limits::THREAD_REST)
         .build()
         .map_err(no_runtime)?;
+    // The first, while there is one to be had.
+    runtime.spawn_blocking(|| ());
     let serving = serving::serve(
         service,
         (doors, left),

@@ -1,6 +1,7 @@
 //! Sessions that go on in the next process: the manager keeps their sockets and their state from
 //! their youth on, so that it does not matter how this process ends.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use super::{Context, Kept, relate};
@@ -13,15 +14,18 @@ use crate::server::census::{Census, Seat};
 use crate::server::ledger::Line;
 use crate::stream::{Socket, Stream};
 use crate::systemd::inherited::Left;
-use crate::systemd::store::{Name, Store, Stored};
+use crate::systemd::store::{Name, Store, Stored, Turn};
 
 /// Whether a new session can be kept; it is counted so from now on.
 pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
-    if context.store.is_none() {
+    let Some(store) = &context.store else {
         return Kept::Not;
-    }
-    if let Err(why) = relay.enter_kernel() {
-        log::debug!("session {} is not kept: {why}", line.entry.id);
+    };
+    // The kernel cannot do all that OpenSSL can, so it is not given what is not kept.
+    if !relay.can_be_kept() && store.has_room() {
+        if let Err(why) = relay.enter_kernel() {
+            log::debug!("session {} is not kept: {why}", line.entry.id);
+        }
     }
     if !relay.can_be_kept() {
         return Kept::Not;
@@ -30,27 +34,33 @@ pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &
     Kept::Soon
 }
 
-/// Has a session kept that was counted so. Where that cannot be, it ends with this process.
-pub(super) async fn keep(context: &Context, relay: &mut Relay, line: &Line, seat: &Seat) -> Kept {
-    match store(context, relay, line).await {
-        Some(stored) => Kept::Now(stored),
-        None => {
-            relay.let_go();
-            part(context, seat);
-            Kept::Not
-        }
+/// Has a session kept that was counted so, in its turn. Where that cannot be, it ends with this
+/// process.
+pub(super) fn keep(
+    context: &Context,
+    relay: &mut Relay,
+    line: &Line,
+    seat: &Seat,
+    turn: Turn<'_>,
+) -> Kept {
+    let error = match store(relay, line, turn) {
+        Ok(stored) => return Kept::Now(stored),
+        Err(error) => error,
+    };
+    relay.let_go();
+    if error.kind() == ErrorKind::WouldBlock {
+        return Kept::Soon;
     }
+    log::debug!("session {} is not kept: {error}", line.entry.id);
+    part(context, seat);
+    Kept::Not
 }
 
-async fn store(context: &Context, relay: &mut Relay, line: &Line) -> Option<Stored> {
-    let store = context.store.as_ref()?;
+fn store(relay: &mut Relay, line: &Line, turn: Turn<'_>) -> io::Result<Stored> {
     // First of all it is true: nobody may find it otherwise.
-    let kept = Keep::new(line.entry.clone()).and_then(|keep| relay.keep(keep));
-    if let Err(error) = kept {
-        log::debug!("session {} is not kept: {error}", line.entry.id);
-        return None;
-    }
-    store.keep(line.entry.id, relay.kept()?).await
+    relay.keep(Keep::new(line.entry.clone())?)?;
+    let kept = relay.kept().ok_or(ErrorKind::NotConnected)?;
+    turn.keep(line.entry.id, kept)
 }
 
 /// Ends keeping a session whose state cannot be written any more, before it moves on.

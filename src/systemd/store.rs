@@ -16,7 +16,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits;
@@ -41,6 +41,14 @@ const NEWER: &str = "/usr/lib/systemd/systemd-executor";
 pub struct Store {
     socket: UnixDatagram,
     places: Arc<Semaphore>,
+    turn: Mutex<()>,
+}
+
+/// One session's turn to be kept.
+#[derive(Debug)]
+pub struct Turn<'s> {
+    store: &'s Arc<Store>,
+    _lock: MutexGuard<'s, ()>,
 }
 
 /// What a session's entry is called, all three descriptors of it.
@@ -115,37 +123,28 @@ impl Store {
         let socket = UnixDatagram::unbound()?;
         socket.connect(Path::new(&path))?;
         let places = Arc::new(Semaphore::new(sessions));
-        Ok(Some(Arc::new(Self { socket, places })))
+        Ok(Some(Arc::new(Self {
+            socket,
+            places,
+            turn: Mutex::default(),
+        })))
     }
 
-    /// Has a session's descriptors kept, its client's socket first. `None` if there is no room, or
-    /// if the manager does not take them in time. Safe to drop: they are in the store then, or not,
-    /// and are taken out again.
-    pub async fn keep(
-        self: &Arc<Self>,
-        number: u64,
-        descriptors: [BorrowedFd<'_>; EACH],
-    ) -> Option<Stored> {
-        let place = self.places.clone().try_acquire_owned().ok()?;
-        let name = Name {
-            number,
-            client: fstat(descriptors[0]).ok()?.st_ino,
-        };
-        let stored = Stored {
-            place: Some(place),
-            store: self.clone(),
-            name,
-            stays: false,
-        };
-        // Kept even when the other side has left: what it sent last is still in the socket.
-        let text = format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}\n");
-        let sent = timeout(limits::STORE_TIME, self.send(&text, &descriptors)).await;
-        match sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(()) => Some(stored),
-            Err(error) => {
-                log::debug!("the service manager does not take {name}: {error}");
-                None
-            }
+    /// Whether there is room for a session now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
+    /// Returns when the manager listens: it may be reading its units anew, which takes seconds on a
+    /// large machine. Of many sessions that wait for it one is woken, and they go on meanwhile.
+    pub async fn turn(self: &Arc<Self>) -> Turn<'_> {
+        let lock = self.turn.lock().await;
+        // What is wrong with it is for who writes to find.
+        let _ = self.socket.writable().await;
+        Turn {
+            store: self,
+            _lock: lock,
         }
     }
 
@@ -162,28 +161,52 @@ impl Store {
 
     async fn take_out(&self, name: Name) {
         let text = format!("FDSTOREREMOVE=1\nFDNAME={name}\n");
-        if let Err(error) = self.send(&text, &[]).await {
+        let send = || self.send(&text, &[]);
+        if let Err(error) = self.socket.async_io(Interest::WRITABLE, send).await {
             log::debug!("the service manager does not let go of {name}: {error}");
         }
     }
 
-    async fn send(&self, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let send = || {
-            let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(EACH))];
-            let mut ancillary = SendAncillaryBuffer::new(&mut room);
-            if !descriptors.is_empty() {
-                ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-            }
-            let text = [IoSlice::new(text.as_bytes())];
-            sendmsg(
-                self.socket.as_fd(),
-                &text,
-                &mut ancillary,
-                SendFlags::NOSIGNAL,
-            )?;
-            Ok(())
+    fn send(&self, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(EACH))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut room);
+        if !descriptors.is_empty() {
+            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let text = [IoSlice::new(text.as_bytes())];
+        sendmsg(
+            self.socket.as_fd(),
+            &text,
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+}
+
+impl Turn<'_> {
+    /// Has a session's descriptors kept, its client's socket first.
+    ///
+    /// # Errors
+    /// The kernel's: `WouldBlock` where the manager does not listen after all, and it is for the next
+    /// turn. And that there is no room.
+    pub fn keep(self, number: u64, descriptors: [BorrowedFd<'_>; EACH]) -> io::Result<Stored> {
+        let places = self.store.places.clone();
+        let place = places.try_acquire_owned().map_err(io::Error::other)?;
+        let name = Name {
+            number,
+            client: fstat(descriptors[0])?.st_ino,
         };
-        self.socket.async_io(Interest::WRITABLE, send).await
+        // Kept even when the other side has left: what it sent last is still in the socket.
+        let text = format!("FDSTORE=1\nFDPOLL=0\nFDNAME={name}\n");
+        let send = || self.store.send(&text, &descriptors);
+        self.store.socket.try_io(Interest::WRITABLE, send)?;
+        Ok(Stored {
+            place: Some(place),
+            store: self.store.clone(),
+            name,
+            stays: false,
+        })
     }
 }
 

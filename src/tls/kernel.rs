@@ -13,6 +13,7 @@ use nix::sys::socket::sockopt::{TcpTlsRx, TcpTlsTx, TcpUlp};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, TlsGetRecordType, cmsg_space, recvmsg, setsockopt,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use socket2::{Domain, MsgHdr, SockRef, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -25,9 +26,10 @@ use crate::systemd::inherited::Inherited;
 /// What the kernel calls it.
 const TLS: &[u8] = b"tls";
 
-/// A goodbye, and that we do not understand (RFC 8446, 6).
+/// A goodbye, and what we do not understand or cannot read (RFC 8446, 6).
 const CLOSE_NOTIFY: [u8; 2] = [1, 0];
 const UNEXPECTED_MESSAGE: [u8; 2] = [2, 10];
+const BAD_RECORD_MAC: [u8; 2] = [2, 20];
 
 /// Alerts that are no error; the second says that a goodbye follows.
 const GOODBYE: u8 = 0;
@@ -36,6 +38,9 @@ const USER_CANCELED: u8 = 90;
 /// Messages that ask for nothing: a server offers a handshake anew, or a ticket.
 const HELLO_REQUEST: u8 = 0;
 const NEW_SESSION_TICKET: u8 = 4;
+
+/// And one that asks for what the kernel cannot do.
+const KEY_UPDATE: u8 = 24;
 
 /// A TCP socket whose TLS is the kernel's.
 #[derive(Debug)]
@@ -115,18 +120,37 @@ impl KernelTls {
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, text))
             }
             (Received::Handshake, messages) if ask_for_nothing(messages) => Ok(None),
-            (Received::Handshake, _) => {
-                Err(self.refuse("the peer wants new keys, and the kernel does TLS"))
+            (Received::Handshake, messages) => {
+                let why = if messages.first() == Some(&KEY_UPDATE) {
+                    "the peer changes its keys (KeyUpdate), which the kernel cannot do"
+                } else {
+                    "a TLS handshake message that cannot be left alone, and the kernel does TLS"
+                };
+                Err(self.refuse(UNEXPECTED_MESSAGE, why))
             }
             (Received::Alert | Received::Other, _) => {
-                Err(self.refuse("no TLS record of a known type"))
+                Err(self.refuse(UNEXPECTED_MESSAGE, "no TLS record of a known type"))
             }
         }
     }
 
-    fn refuse(&self, why: &'static str) -> io::Error {
+    /// What the kernel makes of records, in words.
+    fn explain(&self, error: io::Error) -> io::Error {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EBADMSG) => self.refuse(
+                BAD_RECORD_MAC,
+                "a TLS record cannot be decrypted: it was changed on its way",
+            ),
+            Some(Errno::EMSGSIZE | Errno::EINVAL) => {
+                self.refuse(UNEXPECTED_MESSAGE, "what came is no TLS record")
+            }
+            _ => error,
+        }
+    }
+
+    fn refuse(&self, with: [u8; 2], why: &'static str) -> io::Error {
         // Whether it hears that or not, it is over.
-        let _ = alert(self.socket.as_fd(), UNEXPECTED_MESSAGE);
+        let _ = alert(self.socket.as_fd(), with);
         io::Error::new(io::ErrorKind::InvalidData, why)
     }
 }
@@ -148,8 +172,8 @@ impl AsyncRead for KernelTls {
             let read = ready!(
                 this.socket
                     .poll_with(cx, Interest::READABLE, |it| receive(it, &mut *free))
-            )?;
-            let (kind, size) = read;
+            );
+            let (kind, size) = read.map_err(|error| this.explain(error))?;
             if let Some(size) = this.take(kind, &free[..size])? {
                 room.advance(size);
                 return Poll::Ready(Ok(()));
@@ -176,7 +200,14 @@ impl AsyncWrite for KernelTls {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let goodbye = |it: BorrowedFd<'_>| alert(it, CLOSE_NOTIFY);
+        // A record that TCP has no room for waits in front of it, and our end of file does not wait for
+        // that: it would be lost. The next one takes it along, if there is room for both.
+        let goodbye = |it: BorrowedFd<'_>| {
+            if !has_room(it)? {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            alert(it, CLOSE_NOTIFY)
+        };
         ready!(self.socket.poll_with(cx, Interest::WRITABLE, goodbye))?;
         Poll::Ready(Ok(shutdown(&self.socket, Shutdown::Write)?))
     }
@@ -211,6 +242,13 @@ fn receive(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<(Received, usi
         _ => Received::Other,
     };
     Ok((kind, read.bytes))
+}
+
+/// Whether TCP has room for some records: poll(2) says so where a third of its buffer is free. To write
+/// is possible before.
+fn has_room(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+    Ok(poll(&mut asked, Some(&Timespec::default()))? > 0)
 }
 
 /// What alerts say (RFC 8446, 6.2) that come behind a handshake: a target of TLS 1.3 judges our
@@ -265,7 +303,13 @@ fn alert(socket: BorrowedFd<'_>, alert: [u8; 2]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::ask_for_nothing;
+    use std::io::{self, Read};
+    use std::os::unix::net::UnixStream;
+
+    use nix::errno::Errno;
+
+    use super::{BAD_RECORD_MAC, KernelTls, Received, UNEXPECTED_MESSAGE, ask_for_nothing};
+    use crate::stream::Socket;
 
     #[test]
     fn new_keys_are_not_left_alone() {
@@ -283,5 +327,50 @@ mod tests {
         ] {
             assert_eq!(ask_for_nothing(messages), alone, "{messages:?}");
         }
+    }
+
+    /// What TLS would have us do and the kernel cannot, or what nobody can make sense of.
+    #[tokio::test]
+    async fn what_cannot_be_gone_on_behind_ends_it_with_a_reason() {
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        let socket = Socket::try_from(std::os::fd::OwnedFd::from(socket)).unwrap();
+        let mut stream = KernelTls::resume(socket);
+        let mut answer = || {
+            let mut alert = [0; 2];
+            peer.read_exact(&mut alert).unwrap();
+            alert
+        };
+        for (kind, bytes, why) in [
+            (Received::Handshake, &[24, 0, 0, 1, 0][..], "KeyUpdate"),
+            // The first half of a ticket, and the second.
+            (Received::Handshake, &[4, 0, 2, 0, 7], "left alone"),
+            (Received::Handshake, &[7; 500], "left alone"),
+            // A client of TLS 1.2 that begins anew.
+            (Received::Handshake, &[1, 0, 0, 0], "left alone"),
+            (Received::Alert, &[2], "known type"),
+            (Received::Other, b"\x01", "known type"),
+        ] {
+            let error = stream.take(kind, bytes).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(answer(), UNEXPECTED_MESSAGE);
+        }
+        for (errno, why, alert) in [
+            (Errno::EBADMSG, "decrypted", BAD_RECORD_MAC),
+            (Errno::EMSGSIZE, "no TLS record", UNEXPECTED_MESSAGE),
+            (Errno::EINVAL, "no TLS record", UNEXPECTED_MESSAGE),
+        ] {
+            let error = stream.explain(errno.into()).to_string();
+            assert!(error.contains(why), "{error}");
+            assert_eq!(answer(), alert);
+        }
+        let reset = stream.explain(Errno::ECONNRESET.into());
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+        // Alerts are not answered; in TLS 1.2 some are warnings, of which none leaves all as it was.
+        for (alert, why) in [([2, 20], "bad record MAC"), ([1, 100], "number 100")] {
+            let error = stream.take(Received::Alert, &alert).unwrap_err();
+            assert_eq!(error.to_string(), format!("TLS alert: {why}"));
+        }
+        drop(stream);
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
     }
 }

@@ -16,6 +16,7 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslVersion};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::records::{Passed, Records};
 
@@ -28,6 +29,9 @@ pub enum Unfit {
     /// It is of another kind than the kernel does.
     #[error("the kernel does no TLS of this kind")]
     Kind,
+    /// It is not over TCP.
+    #[error("the kernel does TLS over TCP alone")]
+    Socket,
     /// Something is under way, or not everything that came is known to be payload.
     #[error("TLS is not at rest")]
     Unsettled,
@@ -45,11 +49,14 @@ impl From<ErrorStack> for Unfit {
     }
 }
 
+/// What is wiped when it is let go of: whoever reads our memory later reads no session by it.
+type Secret = Zeroizing<Vec<u8>>;
+
 /// What TLS 1.3 encrypts payload by (RFC 8446, 7.1), as it is told while the handshake goes on.
 #[derive(Default)]
 struct Secrets {
-    client: OnceLock<Vec<u8>>,
-    server: OnceLock<Vec<u8>>,
+    client: OnceLock<Secret>,
+    server: OnceLock<Secret>,
 }
 
 /// Has a context's connections remember their secrets, if they are [`watched`](watch).
@@ -89,9 +96,22 @@ fn index() -> Result<Index<Ssl, Secrets>, ErrorStack> {
 }
 
 /// What the kernel does from now on.
-pub(super) struct Keys {
+pub struct Keys {
     pub(super) send: TlsCryptoInfo,
     pub(super) receive: TlsCryptoInfo,
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        for info in [&mut self.send, &mut self.receive] {
+            let secret: [&mut [u8]; 3] = match info {
+                TlsCryptoInfo::Aes128Gcm(it) => [&mut it.key, &mut it.salt, &mut it.iv],
+                TlsCryptoInfo::Aes256Gcm(it) => [&mut it.key, &mut it.salt, &mut it.iv],
+                TlsCryptoInfo::Chacha20Poly1305(it) => [&mut it.key, &mut it.salt, &mut it.iv],
+            };
+            secret.into_iter().for_each(Zeroize::zeroize);
+        }
+    }
 }
 
 /// Where OpenSSL is with a connection whose handshake is over; it must not go on with it.
@@ -166,16 +186,16 @@ impl Kind {
 
 /// A direction's key, and what its nonces are made of.
 struct Key {
-    key: [u8; 32],
-    iv: [u8; 12],
+    key: Zeroizing<[u8; 32]>,
+    iv: Zeroizing<[u8; 12]>,
 }
 
 impl Key {
     /// `key` and `iv` are as long as theirs are.
     fn new(key: &[u8], iv: &[u8]) -> Self {
         let mut made = Self {
-            key: [0; 32],
-            iv: [0; 12],
+            key: [0; 32].into(),
+            iv: [0; 12].into(),
         };
         made.key[..key.len()].copy_from_slice(key);
         made.iv[..iv.len()].copy_from_slice(iv);
@@ -196,7 +216,7 @@ impl Key {
             cipher_type,
         };
         let rec_seq = passed.count.to_be_bytes();
-        let [s0, s1, s2, s3, iv @ ..] = self.iv;
+        let [s0, s1, s2, s3, iv @ ..] = *self.iv;
         let salt = [s0, s1, s2, s3];
         match kind {
             Kind::Aes128Gcm => {
@@ -213,15 +233,15 @@ impl Key {
             Kind::Aes256Gcm => TlsCryptoInfo::Aes256Gcm(libc::tls12_crypto_info_aes_gcm_256 {
                 info: info(libc::TLS_CIPHER_AES_GCM_256),
                 iv,
-                key: self.key,
+                key: *self.key,
                 salt,
                 rec_seq,
             }),
             Kind::ChaCha20Poly1305 => {
                 TlsCryptoInfo::Chacha20Poly1305(libc::tls12_crypto_info_chacha20_poly1305 {
                     info: info(libc::TLS_CIPHER_CHACHA20_POLY1305),
-                    iv: self.iv,
-                    key: self.key,
+                    iv: *self.iv,
+                    key: *self.key,
                     salt: [],
                     rec_seq,
                 })
@@ -233,7 +253,7 @@ impl Key {
 /// The client's key and the server's: RFC 8446, 7.3.
 fn by_version_1_3(ssl: &SslRef, kind: Kind, digest: MessageDigest) -> Result<[Key; 2], Unfit> {
     let secrets = ssl.ex_data(index()?).ok_or(Unfit::Unknown)?;
-    let key = |secret: &OnceLock<Vec<u8>>| {
+    let key = |secret: &OnceLock<Secret>| {
         let secret = secret.get().ok_or(Unfit::Unknown)?;
         let key = expand_label(digest, secret, "key", kind.key_len())?;
         Ok::<_, Unfit>(Key::new(&key, &expand_label(digest, secret, "iv", 12)?))
@@ -247,7 +267,7 @@ fn expand_label(
     secret: &[u8],
     label: &str,
     length: usize,
-) -> Result<Vec<u8>, Unfit> {
+) -> Result<Secret, Unfit> {
     let label = format!("tls13 {label}");
     let sizes = (u16::try_from(length), u8::try_from(label.len()));
     let (Ok(size), Ok(label_size)) = sizes else {
@@ -267,9 +287,9 @@ fn expand_label(
 
 /// The client's key and the server's: RFC 5246, 6.3, where ciphers of this kind have no MAC's key.
 fn by_version_1_2(ssl: &SslRef, kind: Kind, digest: MessageDigest) -> Result<[Key; 2], Unfit> {
-    let mut master = [0; 48];
+    let mut master = Zeroizing::new([0; 48]);
     let session = ssl.session().ok_or(Unfit::Unknown)?;
-    if session.master_key(&mut master) != master.len() {
+    if session.master_key(&mut *master) != master.len() {
         return Err(Unfit::Unknown);
     }
     let (mut client, mut server) = ([0; 32], [0; 32]);
@@ -281,7 +301,7 @@ fn by_version_1_2(ssl: &SslRef, kind: Kind, digest: MessageDigest) -> Result<[Ke
         Kind::ChaCha20Poly1305 => 12,
         Kind::Aes128Gcm | Kind::Aes256Gcm => 4,
     };
-    let block = pseudo_random(digest, &master, &seed, 2 * (kind.key_len() + iv_len))?;
+    let block = pseudo_random(digest, &*master, &seed, 2 * (kind.key_len() + iv_len))?;
     let (keys, ivs) = block.split_at(2 * kind.key_len());
     let (client_key, server_key) = keys.split_at(kind.key_len());
     let (client_iv, server_iv) = ivs.split_at(iv_len);
@@ -297,27 +317,31 @@ fn pseudo_random(
     secret: &[u8],
     seed: &[u8],
     length: usize,
-) -> Result<Vec<u8>, ErrorStack> {
-    let mut made = Vec::new();
+) -> Result<Secret, ErrorStack> {
+    // With room for the last block: what has to grow leaves a copy behind.
+    let mut made = Zeroizing::new(Vec::with_capacity(length + digest.size()));
     let mut a = hmac(digest, secret, &[seed])?;
     while made.len() < length {
-        made.extend(hmac(digest, secret, &[&a, seed])?);
+        made.extend_from_slice(&hmac(digest, secret, &[&a, seed])?);
         a = hmac(digest, secret, &[&a])?;
     }
     made.truncate(length);
     Ok(made)
 }
 
-fn hmac(digest: MessageDigest, key: &[u8], pieces: &[&[u8]]) -> Result<Vec<u8>, ErrorStack> {
+fn hmac(digest: MessageDigest, key: &[u8], pieces: &[&[u8]]) -> Result<Secret, ErrorStack> {
     let key = PKey::hmac(key)?;
     let mut signer = Signer::new(digest, &key)?;
     for piece in pieces {
         signer.update(piece)?;
     }
-    signer.sign_to_vec()
+    signer.sign_to_vec().map(Zeroizing::new)
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.as_bytes().chunks(2).map(byte).collect()
+fn from_hex(text: &str) -> Option<Secret> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
+    for pair in text.as_bytes().chunks(2) {
+        bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
+    }
+    Some(bytes)
 }

@@ -37,7 +37,7 @@ use crate::stream::{Socket, Stream};
 use beneath::Beneath;
 use certificate::Pair;
 use kernel::KernelTls;
-use keys::Unfit;
+use keys::{Keys, Unfit};
 pub use server::Served;
 
 /// What the options say about TLS towards clients.
@@ -198,13 +198,20 @@ fn opened(mut stream: Pin<Box<SslStream<Beneath>>>) -> Stream {
     Stream::Tls(stream)
 }
 
-/// Has the kernel go on with a connection where OpenSSL is, which must not go on with it.
-pub(crate) fn enter_kernel(ssl: &SslRef, beneath: &Beneath) -> Result<KernelTls, Unfit> {
+/// What the kernel needs to go on with a connection where OpenSSL is.
+pub(crate) fn keys(ssl: &SslRef, beneath: &Beneath) -> Result<Keys, Unfit> {
     let records = beneath.records.as_deref().ok_or(Unfit::Absent)?;
-    let keys = keys::of(ssl, records)?;
+    if let Socket::Unix(_) = beneath.socket {
+        return Err(Unfit::Socket);
+    }
+    keys::of(ssl, records)
+}
+
+/// Has the kernel go on with a connection, which OpenSSL must not go on with.
+pub(crate) fn enter_kernel(beneath: &Beneath, keys: &Keys) -> Result<KernelTls, Unfit> {
     // OpenSSL closes its own when it is let go.
     let socket = beneath.socket.as_fd().try_clone_to_owned()?;
-    Ok(KernelTls::begin(socket.try_into()?, &keys)?)
+    Ok(KernelTls::begin(socket.try_into()?, keys)?)
 }
 
 /// Reads what a refused client has sent on meanwhile, so that closing does not take back the alert

@@ -112,7 +112,10 @@ impl Ready {
     /// nothing yet.
     pub(super) fn read(&self) -> Result<New, String> {
         match self {
-            Self::Table(table) => table.read().map(New::Entries),
+            Self::Table(table) => {
+                let read = table.read().map_err(|unread| unread.to_string());
+                read.map(New::Entries)
+            }
             Self::Jwt(jwt) => jwt.read().map(New::Key),
             Self::Sockets(_) | Self::Http(..) => Ok(New::Nothing),
             #[cfg(feature = "redis")]

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rustix::io::Errno;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::limits;
 use crate::log::escape::Cut;
@@ -63,7 +65,7 @@ impl Table {
             readings: AtomicU64::new(0),
             watch: Mutex::new(watch),
         };
-        table.renew(table.read()?);
+        table.renew(table.read().map_err(|unread| unread.to_string())?);
         Ok(table)
     }
 
@@ -75,11 +77,14 @@ impl Table {
     }
 
     /// Reads anew; blocks, and changes nothing yet. A bad line is reported and stops no other.
-    pub(super) fn read(&self) -> Result<Entries, String> {
+    ///
+    /// # Errors
+    /// Which file cannot be read.
+    pub(super) fn read(&self) -> Result<Entries, Unread> {
         let reading = self.readings.fetch_add(1, Ordering::Relaxed) + 1;
         let cannot = |path: &Path| {
             let place = self.shown(path);
-            move |error: io::Error| format!("cannot read tokens from {place}: {error}")
+            move |error| Unread { place, error }
         };
         let mut targets = HashMap::new();
         let mut faults = 0;
@@ -177,19 +182,47 @@ impl Table {
 
     async fn follow(self: Arc<Self>, watch: Watch) -> io::Result<()> {
         let mut watch = watch.start()?;
+        let mut again = false;
         loop {
-            Watch::changed(&mut watch).await?;
+            let changed = Watch::changed(&mut watch);
+            if !again {
+                changed.await?;
+            } else if let Ok(changed) = timeout(limits::WATCH_RETRY, changed).await {
+                changed?;
+            }
             let table = self.clone();
             let look = spawn_blocking(move || {
                 let followed = watch.get_mut().follow();
-                match table.read() {
-                    Ok(entries) => table.renew(entries),
-                    Err(fault) => log::error!("tokens stay as they were: {fault}"),
-                }
-                followed.map(|()| watch)
+                let read = table.read().map(|entries| table.renew(entries));
+                (followed.map(|()| watch), read.err())
             });
-            watch = look.await??;
+            let (followed, unread) = look.await?;
+            let told = again;
+            again = unread.as_ref().is_some_and(Unread::is_for_want);
+            match unread {
+                Some(unread) if !(told && again) => {
+                    log::error!("tokens stay as they were: {unread}");
+                }
+                _ => {}
+            }
+            watch = followed?;
         }
+    }
+}
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read tokens from {place}: {error}")]
+pub(super) struct Unread {
+    place: String,
+    error: io::Error,
+}
+
+impl Unread {
+    /// Whether it is the machine that lacks something, of whose return no change of a file tells.
+    fn is_for_want(&self) -> bool {
+        let wants = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+        Errno::from_io_error(&self.error).is_some_and(|error| wants.contains(&error))
     }
 }
 

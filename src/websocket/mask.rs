@@ -1,18 +1,23 @@
 //! The client's mask (RFC 6455, 5.3): XOR with four bytes that repeat.
 
+/// What is unmasked at once: two vector instructions of 16 bytes, which every processor of the kind
+/// has. By 8 bytes it took twice the time.
+const WIDE: usize = 32;
+
 /// Removes `mask` from `data` in place and returns the mask turned so that it continues where
 /// `data` ended: a frame may arrive in any number of pieces.
 pub fn unmask(data: &mut [u8], mask: [u8; 4]) -> [u8; 4] {
-    let [a, b, c, d] = mask;
-    let wide = [a, b, c, d, a, b, c, d];
-    let mut words = data.chunks_exact_mut(8);
-    // The compiler makes vector instructions of this loop, 16 bytes and more at a time.
-    for word in &mut words {
-        for (byte, key) in word.iter_mut().zip(wide) {
+    let mut wide = [0; WIDE];
+    for key in wide.chunks_exact_mut(mask.len()) {
+        key.copy_from_slice(&mask);
+    }
+    let mut blocks = data.chunks_exact_mut(WIDE);
+    for block in &mut blocks {
+        for (byte, key) in block.iter_mut().zip(wide) {
             *byte ^= key;
         }
     }
-    for (byte, key) in words.into_remainder().iter_mut().zip(wide) {
+    for (byte, key) in blocks.into_remainder().iter_mut().zip(wide) {
         *byte ^= key;
     }
     let mut turned = mask;

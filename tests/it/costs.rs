@@ -42,10 +42,11 @@ struct Bounds {
 #[test]
 fn by_hand() {
     let bounds = Bounds {
-        connect: 45.0, // 41.0 to 41.6
-        echo: 8.0,     // 7.0
-        down: 20.0,    // 13.7
-        up: 32.0,      // 17
+        // 43.2 to 43.5, of which two hand the record to the thread that writes it: a file takes none.
+        connect: 47.0,
+        echo: 8.0,  // 7.0
+        down: 24.0, // 17.3: it is spliced
+        up: 32.0,   // 17
     };
     hold("costs::by_hand", &bounds, |target| {
         let bridge = Bridge::to(&target);
@@ -58,11 +59,11 @@ fn by_hand() {
 #[test]
 fn kept() {
     let bounds = Bounds {
-        connect: 45.0, // 41.1: it is not kept before it has lived for SESSION_YOUNG
+        connect: 48.0, // 43.3 to 45.2: it is not kept before it has lived for SESSION_YOUNG
         // 7.0 where an echo follows the last within STATE_SETTLED. Where it does not, there are two
         // marks and a state more.
         echo: 12.0,
-        down: 20.0, // 14.4
+        down: 24.0, // 17
         up: 32.0,   // 23.7
     };
     hold("costs::kept", &bounds, |target| {

@@ -40,6 +40,36 @@ pub(crate) fn namespace(kind: &'static str) -> Option<Vec<&'static str>> {
     None
 }
 
+/// Runs `test`, which is the one that asks, once more: in a network of its own, where a shell has done
+/// `prepare`. Says whether this is that run, which does what the test is about; the first has only to
+/// return.
+pub(crate) fn again(test: &str, prepare: &str) -> bool {
+    const INSIDE: &str = "TEST_THAT_RUNS_INSIDE";
+    if env::var_os(INSIDE).is_some_and(|inside| inside == test) {
+        return true;
+    }
+    let Some(words) = apart("--net", test) else {
+        return false;
+    };
+    let script = format!("ip link set lo up; {prepare}\nexec \"$@\"");
+    let output = Command::new(words[0])
+        .args(&words[1..])
+        .args(["--mount", "sh", "-ec", &script, "sh"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, test)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+    false
+}
+
 /// Adds `test` to the file that `SKIPS` names, if there is one.
 pub(crate) fn skip(test: &str, reason: &str) {
     eprintln!("skipped: {test}: {reason}");

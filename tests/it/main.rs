@@ -17,6 +17,7 @@
 mod auth; // who is let in
 mod backend; // targets for the bridge: echo, say, hear, reset
 mod bridge; // a bridge as a child process, ready to be connected to
+mod bulk; // a target that sends much
 mod check; // --check-config
 mod compat; // what websockify does, asked of both programs
 mod completions; // what shells offer
@@ -28,10 +29,12 @@ mod demo; // --demo without a browser
 mod documents; // the tests that they name
 mod ending; // signals, timeouts, readiness, the record of a session
 mod environment; // variables, a manager's sockets, and the command line, which wins
+mod failing; // a machine that lacks something, and services that hang
 mod files; // changed as administrators change them
 mod frames; // which pages may show ours
 mod heartbeat; // dead clients and live ones
 mod helper; // programs that say who may come in and where a token leads
+mod hostile; // slow, greedy and broken peers, and who is served beside them
 mod inherited; // sockets from systemd and inetd
 mod instance; // what the service may do with its files
 mod last_bytes; // nothing is lost at an end, and little is held before it

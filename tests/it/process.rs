@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -44,7 +44,12 @@ pub(crate) struct Process {
 }
 
 #[derive(Debug, Default)]
-struct Watched(Mutex<Seen>, Condvar);
+struct Watched {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+    /// Held by who keeps the service manager from listening.
+    busy: Mutex<()>,
+}
 
 impl Process {
     /// Starts `command` with captured output, and with a service manager's socket at `notify`.
@@ -100,6 +105,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// The service manager listens to nobody until this is dropped.
+    pub(crate) fn busy_manager(&self) -> MutexGuard<'_, ()> {
+        self.seen.busy.lock().unwrap()
+    }
+
     /// Sends a signal; a child that has ended already does not mind.
     pub(crate) fn signal(&self, signal: Signal) {
         let _ = pidfd_send_signal(&self.pidfd, signal);
@@ -133,7 +143,7 @@ impl Process {
 
     /// Takes over what it has had stored so far.
     pub(crate) fn take_stored(&self) -> Vec<(String, OwnedFd)> {
-        std::mem::take(&mut self.seen.0.lock().unwrap().stored)
+        std::mem::take(&mut self.seen.seen.lock().unwrap().stored)
     }
 
     /// Gives it back.
@@ -143,18 +153,18 @@ impl Process {
 
     /// All of standard error so far.
     pub(crate) fn stderr(&self) -> String {
-        self.seen.0.lock().unwrap().stderr.clone()
+        self.seen.seen.lock().unwrap().stderr.clone()
     }
 
     /// All of standard output so far.
     pub(crate) fn stdout(&self) -> String {
-        self.seen.0.lock().unwrap().stdout.clone()
+        self.seen.seen.lock().unwrap().stdout.clone()
     }
 }
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(seen) = self.seen.0.lock() else {
+        let Ok(seen) = self.seen.seen.lock() else {
             return Ok(());
         };
         let Seen {
@@ -190,18 +200,18 @@ impl Drop for Process {
 
 impl Watched {
     fn change(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.0.lock().unwrap());
-        self.1.notify_all();
+        change(&mut self.seen.lock().unwrap());
+        self.changed.notify_all();
     }
 
     fn wait<T>(&self, limit: Duration, found: impl Fn(&Seen) -> Option<T>) -> Option<T> {
         let mut result = None;
-        let seen = self.0.lock().ok()?;
+        let seen = self.seen.lock().ok()?;
         let unmet = |seen: &mut Seen| {
             result = found(seen);
             result.is_none()
         };
-        drop(self.1.wait_timeout_while(seen, limit, unmet));
+        drop(self.changed.wait_timeout_while(seen, limit, unmet));
         result
     }
 }
@@ -234,6 +244,7 @@ fn note(socket: &UnixDatagram, seen: &Watched) {
         else {
             return;
         };
+        drop(seen.busy.lock());
         let text = String::from_utf8_lossy(&buffer[..n]);
         let has = |wanted| text.lines().any(|line| line == wanted);
         let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));

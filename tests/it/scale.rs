@@ -30,7 +30,7 @@ fn may_open(files: u64) -> bool {
 }
 
 /// The processor time that all threads of a process have had.
-fn processor_time(pid: i32) -> Duration {
+pub(crate) fn processor_time(pid: i32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     // One may end meanwhile.
     let nanoseconds = threads.filter_map(|thread| {

@@ -23,14 +23,14 @@ const FAR: [&str; 2] = ["192.0.2.100", "2001:db8::100"];
 const UNREACHED: &str = "1011 Failed to connect to downstream server";
 
 /// Two machines, each a network namespace with a name, and a link between them; gone with this.
-struct Link {
-    near: String,
-    far: String,
+pub(crate) struct Link {
+    pub(crate) near: String,
+    pub(crate) far: String,
 }
 
 impl Link {
     /// The near one has 192.0.2.1 to 192.0.2.3 and 2001:db8::1, and `ports` to connect from.
-    fn new(ports: &str, test: &str) -> Option<Self> {
+    pub(crate) fn new(ports: &str, test: &str) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = |side: &str| format!("ws{}-{number}-{side}", std::process::id());
@@ -74,7 +74,7 @@ impl Link {
     }
 
     /// Sets one of the near machine's settings.
-    fn set(&self, name: &str, value: &str) {
+    pub(crate) fn set(&self, name: &str, value: &str) {
         let write = format!("echo '{value}' >/proc/sys/{name}");
         assert!(ip(&["netns", "exec", &self.near, "sh", "-c", &write]));
     }
@@ -86,21 +86,37 @@ impl Link {
         ]));
     }
 
-    /// An echo on the far machine, at `host`, and where each connection to it came from.
-    fn echo(&self, host: &str) -> (SocketAddr, mpsc::Receiver<IpAddr>) {
-        let space = File::open(format!("/run/netns/{}", self.far)).unwrap();
-        let host: IpAddr = host.parse().unwrap();
-        let (tell, from) = mpsc::channel();
-        // A socket stays where it was made.
+    /// Takes the wire between them away: no connection is told.
+    pub(crate) fn cut(&self) {
+        assert!(ip(&["-n", &self.far, "link", "set", "there", "down"]));
+    }
+
+    /// Does `work` on one of the two; a socket stays where it was made.
+    pub(crate) fn inside<T: Send + 'static>(
+        &self,
+        side: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let space = File::open(format!("/run/netns/{side}")).unwrap();
         let there = thread::spawn(move || {
             let kind = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(space.as_fd(), kind).unwrap();
+            work()
+        });
+        there.join().unwrap()
+    }
+
+    /// An echo on the far machine, at `host`, and where each connection to it came from.
+    fn echo(&self, host: &str) -> (SocketAddr, mpsc::Receiver<IpAddr>) {
+        let host: IpAddr = host.parse().unwrap();
+        let (tell, from) = mpsc::channel();
+        let echo = move || {
             backend::serve_on((host, 0).into(), move |stream| {
                 tell.send(stream.peer_addr().unwrap().ip()).unwrap();
                 backend::echo_on(stream);
             })
-        });
-        (there.join().unwrap(), from)
+        };
+        (self.inside(&self.far, echo), from)
     }
 
     /// A bridge on the near machine, to which tests come by a file.

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -333,6 +334,29 @@ fn what_the_store_has_no_room_for_ends_with_a_restart_and_it_is_said() {
     service.restart(|| {});
     leaving.join().unwrap();
     kept.expect_echo("still here");
+}
+
+/// Systemd hears nothing while it reads its units anew.
+#[test]
+fn a_manager_that_is_busy_holds_nobody_up_and_keeps_all_in_the_end() {
+    let mut service = to(backend::echo());
+    let queue = fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen").unwrap();
+    let many = queue.trim().parse::<usize>().unwrap() + 20;
+    let busy = service.process().busy_manager();
+    let mut clients: Vec<_> = (0..many).map(|_| Ws::open(service.addr())).collect();
+    // All have grown up meanwhile.
+    let grown = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < grown {
+        for client in &mut clients {
+            client.expect_echo("not held up");
+        }
+    }
+    drop(busy);
+    service.wait_for_stored(many);
+    service.restart(|| {});
+    for client in &mut clients {
+        client.expect_echo("still here");
+    }
 }
 
 /// It goes on, ends as others do that cannot be handed over, and nobody finds what is not true.

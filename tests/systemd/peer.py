@@ -5,6 +5,7 @@
     peer.py session PORT [...]     echoes each line of standard input through one session
     peer.py many PORT              opens --count sessions, and echoes each line through each of them
     peer.py deaf PORT              opens a session and never reads or answers
+    peer.py greedy PORT            has --count requests that are never whole
     peer.py certificate PORT       the host name of the certificate that is offered
     peer.py greeting PORT TEXT     whether the target begins with TEXT
     peer.py edge PORT  one message each --count times, with pauses around --seconds
@@ -204,6 +205,19 @@ def deaf(args):
     threading.Event().wait()
 
 
+def greedy(args):
+    connections = []
+    for _ in range(args.count):
+        try:
+            connection = dial(args)
+            connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"y" * 31000)
+            connections.append(connection)
+        except OSError:
+            pass  # It is gone, which is what this is for.
+    print("open", flush=True)
+    threading.Event().wait()
+
+
 def certificate(args):
     with dial(args) as stream:
         print(dict(field[0] for field in stream.getpeercert()["subject"])["commonName"])
@@ -283,7 +297,7 @@ def tunnel(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("do", choices=["target", "echo", "session", "many", "deaf", "certificate", "greeting", "edge", "dns", "tunnel"])
+    parser.add_argument("do", choices=["target", "echo", "session", "many", "deaf", "greedy", "certificate", "greeting", "edge", "dns", "tunnel"])
     parser.add_argument("place")
     parser.add_argument("text", nargs="?")
     parser.add_argument("--tls")

@@ -1,11 +1,12 @@
 //! Clients and a target that hold every byte against what it has to be, while the service between
 //! them is restarted, killed and upgraded: tests/systemd/scenarios/survival*.sh.
 //!
-//!     survive PORT TARGET-PORT BUSY IDLE
+//!     survive PORT TARGET-PORT BUSY IDLE [KNOCKERS]
 //!
 //! keeps so many sessions from the bridge at PORT to itself at TARGET-PORT: BUSY of them full, both
-//! ways, with readers that pause; in IDLE ones a stamp comes and goes now and then. Beside them one
-//! client after the other connects. Whatever ends is begun anew. For each line on standard input it
+//! ways, with readers that pause; in IDLE ones a stamp comes and goes now and then. Beside them clients
+//! connect, one after the other in each of KNOCKERS threads (4), and a hundred in a second that only
+//! connect, unless that is 0. Whatever ends is begun anew. For each line on standard input it
 //! prints what happened since the last one, behind that line.
 #![allow(
     clippy::print_stdout,
@@ -79,15 +80,17 @@ enum Kind {
 const STAMP: usize = 16;
 const STAMPS: Duration = Duration::from_millis(100);
 const BUSY_PIECE: usize = 70_001;
-const KNOCKERS: usize = 4;
+const KNOCKERS: u16 = 4;
 
 fn main() {
     let numbers: Vec<u16> = std::env::args()
         .skip(1)
         .map(|it| it.parse().unwrap())
         .collect();
-    let [port, target, busy, idle] = numbers[..] else {
-        panic!("survive PORT TARGET-PORT BUSY IDLE");
+    let (port, target, busy, idle, knockers) = match numbers[..] {
+        [port, target, busy, idle] => (port, target, busy, idle, KNOCKERS),
+        [port, target, busy, idle, knockers] => (port, target, busy, idle, knockers),
+        _ => panic!("survive PORT TARGET-PORT BUSY IDLE [KNOCKERS]"),
     };
     LazyLock::force(&BEGIN);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, target)).unwrap();
@@ -120,10 +123,12 @@ fn main() {
     for _ in 0..busy + idle {
         all_begun.recv().unwrap();
     }
-    for _ in 0..KNOCKERS {
+    for _ in 0..knockers {
         thread::spawn(move || knock(port));
     }
-    thread::spawn(move || touch(port));
+    if knockers > 0 {
+        thread::spawn(move || touch(port));
+    }
     println!("begun");
     for line in stdin().lock().lines() {
         report(&line.unwrap());

@@ -51,7 +51,7 @@ fn cut() -> State {
         "began": {"secs": 1, "nanos": 7},
         "recording": {"file": {"Unix": [47, 116, 255]}, "began": {"secs": 1, "nanos": 8}},
         "client_tls": true,
-        "target_tls": false,
+        "target_tls": true,
     }))
     .unwrap();
     relay.early = frame[3..5].to_vec();
@@ -66,20 +66,23 @@ fn cut() -> State {
 }
 
 #[test]
-fn version_2_is_what_we_write() {
+fn what_we_write_is_of_the_first_version_that_can_say_it() {
     // Once VERSION is 3, its file is made by this, and the older ones stay as they are.
-    let bytes = cut().encode().unwrap();
+    let mut state = cut();
+    let bytes = state.encode().unwrap();
     if let Some(path) = std::env::var_os("WRITE_STATE") {
         std::fs::write(path, &bytes).unwrap();
     }
     assert!(bytes == VERSION_2);
+    (state.relay.client_tls, state.relay.target_tls) = (false, false);
+    assert!(state.encode().unwrap() == VERSION_1);
 }
 
 #[test]
 fn what_version_1_does_not_say_is_so() {
     let mut expected = cut().relay;
     // TLS was never the kernel's then.
-    expected.client_tls = false;
+    (expected.client_tls, expected.target_tls) = (false, false);
     assert_eq!(State::decode(VERSION_1).unwrap().relay, expected);
 }
 

@@ -18,13 +18,13 @@ mod life; // starts, crashes, restarts and the end
 mod token; // --token-plugin Exec
 
 /// tests/clients/helper.py, and what it reports.
-struct Helper {
+pub(crate) struct Helper {
     folder: TempDir,
     mode: &'static str,
 }
 
 impl Helper {
-    fn new(mode: &'static str) -> Self {
+    pub(crate) fn new(mode: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, mode }
     }
@@ -50,7 +50,7 @@ impl Helper {
     }
 
     /// What each start reported, in their order.
-    fn starts(&self) -> Vec<Value> {
+    pub(crate) fn starts(&self) -> Vec<Value> {
         let lines = fs::read_to_string(self.report()).unwrap();
         let lines = lines.lines().filter(|line| line.starts_with('{'));
         lines.map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -58,7 +58,7 @@ impl Helper {
 }
 
 /// A bridge to an echo that asks the helper.
-fn bridge(helper: &Helper, more: &[&str]) -> Bridge {
+pub(crate) fn bridge(helper: &Helper, more: &[&str]) -> Bridge {
     let target = backend::echo().to_string();
     let options = helper.options();
     let mut args: Vec<&str> = options.iter().map(String::as_str).collect();

@@ -39,7 +39,7 @@ pub(crate) fn text(path: &Path) -> &str {
 }
 
 /// What `openssl s_client` said after one request. It ends when the bridge closes the connection.
-fn s_client(addr: SocketAddr, args: &[&str]) -> String {
+pub(crate) fn s_client(addr: SocketAddr, args: &[&str]) -> String {
     let mut child = Command::new("openssl")
         .args(["s_client", "-ign_eof", "-connect", &addr.to_string()])
         .args(args)

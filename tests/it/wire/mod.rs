@@ -12,7 +12,7 @@ mod frame; // one frame, right or wrong
 mod response; // an HTTP answer's head
 mod ws; // a connection after its upgrade
 
-pub(crate) use frame::{CLOSE, Frame, Length};
+pub(crate) use frame::{BINARY, CLOSE, Frame, Length, PING, PONG};
 pub(crate) use response::Response;
 pub(crate) use ws::{End, Ws};
 

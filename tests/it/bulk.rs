@@ -1,0 +1,79 @@
+//! A target that sends much, and now and then little: its bytes go to the client by splice(2), or by
+//! a read and a write, or by both in turn, and nobody can tell.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use crate::backend;
+use crate::bridge::Bridge;
+use crate::last_bytes::pattern;
+use crate::wire::{BINARY, Frame, PONG, Ws};
+
+const MIB: usize = 1 << 20;
+
+/// Sends all of it, in pieces of a byte, of a screen and of all that the sockets hold; ends when the
+/// client does.
+fn say(mut stream: TcpStream, data: &[u8]) {
+    let mut rest = data;
+    for size in [1, 3 * MIB, 100, 70_000, 5 * MIB, 17].into_iter().cycle() {
+        let (piece, others) = rest.split_at(size.min(rest.len()));
+        if piece.is_empty() {
+            break;
+        }
+        stream.write_all(piece).unwrap();
+        rest = others;
+    }
+    let _ = stream.read(&mut [0]);
+}
+
+/// Reads slowly and asks meanwhile: each ping is answered between two frames, and no byte is lost.
+fn hold(addr: SocketAddr, data: &[u8]) {
+    let mut client = Ws::open(addr);
+    let (mut seen, mut pings, mut pongs) = (0, 0, 0);
+    while seen < data.len() || pongs < pings {
+        let frame = client.recv().expect("more of it");
+        match frame.opcode {
+            PONG => {
+                assert_eq!(frame.payload, b"still there?");
+                pongs += 1;
+            }
+            opcode => {
+                assert_eq!((opcode, frame.fin), (BINARY, true));
+                let wanted = &data[seen..seen + frame.payload.len()];
+                assert!(frame.payload == wanted, "a wrong byte behind {seen}");
+                seen += frame.payload.len();
+            }
+        }
+        if seen / (4 * MIB) > pings {
+            pings += 1;
+            client.send(&Frame::ping("still there?"));
+        }
+    }
+    assert_eq!(pings, 8);
+}
+
+#[test]
+fn a_slow_client_gets_whole_frames() {
+    let data = pattern(32 * MIB);
+    let said = data.clone();
+    let target = backend::serve(move |stream| say(stream, &said));
+    hold(Bridge::to(&target).addr(), &data);
+}
+
+#[test]
+fn a_unix_target_sends_as_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("target");
+    let listener = UnixListener::bind(&path).unwrap();
+    let data = pattern(32 * MIB);
+    let said = data.clone();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        say(TcpStream::from(OwnedFd::from(stream)), &said);
+    });
+    let target = format!("--unix-target={}", path.display());
+    hold(Bridge::start(&[&target, "127.0.0.1:{port}"]).addr(), &data);
+}
