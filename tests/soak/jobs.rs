@@ -79,7 +79,7 @@ impl Kind {
         match self {
             Self::Up => {
                 session.send(&order(UP, at, count))?;
-                pour(&mut session, at, count)?;
+                pour(at, count, |piece| session.send(piece))?;
                 agreed(&mut session)?;
                 session.leave(random)
             }
@@ -113,13 +113,13 @@ impl Kind {
     }
 }
 
-fn pour(session: &mut Session, at: usize, count: usize) -> Result<(), Fault> {
+fn pour<E>(at: usize, count: usize, mut send: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
     let mut sent = 0;
     while sent < count {
         // All lengths of a header.
         let size = [1, 125, 126, 4000, 65_535, 65_536][sent % 6].min(count - sent);
         let piece = expected(at + sent, size);
-        session.send(piece)?;
+        send(piece)?;
         sent += piece.len();
     }
     Ok(())
@@ -138,13 +138,13 @@ fn both(session: &mut Session, at: usize, count: usize) -> Result<(), Fault> {
     let Some(mut writer) = session.writer() else {
         let count = count.min(64 * 1024);
         session.send(&order(BOTH, at, count))?;
-        pour(session, at, count)?;
+        pour(at, count, |piece| session.send(piece))?;
         return session.expect(at, count);
     };
     session.send(&order(BOTH, at, count))?;
     thread::scope(|scope| {
         // What goes wrong there, the reader sees.
-        scope.spawn(|| pour(&mut writer, at, count));
+        scope.spawn(|| pour(at, count, |piece| writer.put(piece)));
         session.expect(at, count)
     })
 }

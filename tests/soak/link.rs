@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,6 +16,17 @@ use crate::{Random, websocket};
 
 /// Longer than a restart waits for sessions inside TLS, and than a killed service stays away.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For TLS 1.2 and 1.3; made once, because they read all of the system's authorities.
+static CONNECTORS: LazyLock<[SslConnector; 2]> = LazyLock::new(|| {
+    [SslVersion::TLS1_2, SslVersion::TLS1_3].map(|version| {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        // Which certificate is shown, the scenario looks at.
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.set_max_proto_version(Some(version)).unwrap();
+        connector.build()
+    })
+});
 
 /// How a client's wish was not granted.
 #[derive(Debug)]
@@ -63,13 +75,8 @@ impl Link {
         if !tls {
             return Ok(Self::Plain(stream));
         }
-        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
-        // Which certificate is shown, the scenario looks at.
-        connector.set_verify(SslVerifyMode::NONE);
-        let versions = [SslVersion::TLS1_2, SslVersion::TLS1_3];
-        let version = versions[usize::from(random.below(2) == 0)];
-        connector.set_max_proto_version(Some(version)).unwrap();
-        let stream = connector.build().connect("localhost", stream);
+        let connector = &CONNECTORS[usize::from(random.below(2) == 0)];
+        let stream = connector.connect("localhost", stream);
         Ok(Self::Tls(stream.map_err(|_| Fault::Unanswered)?))
     }
 
@@ -154,17 +161,19 @@ impl Session {
     }
 
     pub(crate) fn send(&mut self, payload: &[u8]) -> Result<(), Fault> {
+        // Why it cannot be sent, is to be read.
+        self.put(payload)
+            .map_err(|error| self.receive().err().unwrap_or_else(|| lost(&error)))
+    }
+
+    /// Sends and reads nothing.
+    pub(crate) fn put(&mut self, payload: &[u8]) -> io::Result<()> {
         self.sent += 1;
-        let sent = if self.text {
+        if self.text {
             let text = BASE64_STANDARD.encode(payload);
             websocket::send(&mut self.link, 1, text.as_bytes(), self.sent)
         } else {
             websocket::send(&mut self.link, 2, payload, self.sent)
-        };
-        match sent {
-            Ok(()) => Ok(()),
-            // Why, is to be read.
-            Err(error) => Err(self.receive().err().unwrap_or_else(|| lost(&error))),
         }
     }
 
