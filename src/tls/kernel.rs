@@ -39,7 +39,8 @@ const USER_CANCELED: u8 = 90;
 const HELLO_REQUEST: u8 = 0;
 const NEW_SESSION_TICKET: u8 = 4;
 
-/// And one that asks for what the kernel cannot do.
+/// And one that we refuse on every kernel: since Linux 6.14 one could be given new keys, but those follow
+/// from secrets that are forgotten once it has the first.
 const KEY_UPDATE: u8 = 24;
 
 /// A TCP socket whose TLS is the kernel's.
@@ -122,7 +123,7 @@ impl KernelTls {
             (Received::Handshake, messages) if ask_for_nothing(messages) => Ok(None),
             (Received::Handshake, messages) => {
                 let why = if messages.first() == Some(&KEY_UPDATE) {
-                    "the peer changes its keys (KeyUpdate), which the kernel cannot do"
+                    "the peer changes its keys (KeyUpdate), which we do not where the kernel does TLS"
                 } else {
                     "a TLS handshake message that cannot be left alone, and the kernel does TLS"
                 };
@@ -149,6 +150,9 @@ impl KernelTls {
     }
 
     fn refuse(&self, with: [u8; 2], why: &'static str) -> io::Error {
+        // A read that could not be decrypted leaves its error on the socket, which the next write would
+        // return instead of sending anything (tls_err_abort and sendmsg in the kernel's net/tls/tls_sw.c).
+        let _ = SockRef::from(&self.socket).take_error();
         // Whether it hears that or not, it is over.
         let _ = alert(self.socket.as_fd(), with);
         io::Error::new(io::ErrorKind::InvalidData, why)
@@ -329,7 +333,8 @@ mod tests {
         }
     }
 
-    /// What TLS would have us do and the kernel cannot, or what nobody can make sense of.
+    /// What TLS would have us do and the kernel cannot, or what nobody can make sense of. A Unix socket
+    /// does no TLS: what is read and the kernel's errors are given, and no error waits on the socket.
     #[tokio::test]
     async fn what_cannot_be_gone_on_behind_ends_it_with_a_reason() {
         let (socket, mut peer) = UnixStream::pair().unwrap();
