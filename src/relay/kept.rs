@@ -21,10 +21,12 @@ impl Relay {
         self.client.is_the_kernels() && target.is_some_and(Stream::is_the_kernels)
     }
 
-    /// Leaves TLS on either side to the kernel, so that the session can be kept; only on both.
+    /// Leaves TLS on either side to the kernel, so that the session can be kept; only where it does that
+    /// of both.
     ///
     /// # Errors
-    /// It cannot.
+    /// It cannot be kept. Where the kernel fails at the second side, for want of memory or descriptors,
+    /// the first has been left to it all the same, and goes on there.
     pub fn enter_kernel(&mut self) -> Result<(), Unfit> {
         let Some(target) = &mut self.target else {
             return Ok(());
@@ -236,6 +238,11 @@ impl AsyncWrite for Kept<'_> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(keep) = &mut this.keep {
+            // The kernel's TLS waits for room to say goodbye, which is no moving: a state that is never
+            // at rest is never written down.
+            if this.stream.is_kernel_tls() {
+                ready!(this.stream.socket().poll_write_ready(cx))?;
+            }
             if !keep.moves(this.speaks) {
                 return Poll::Pending;
             }

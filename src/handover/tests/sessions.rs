@@ -17,6 +17,7 @@ use crate::handover::state::Unreadable;
 use crate::limits;
 use crate::log::{ClosedBy, Summary};
 use crate::relay::{Outcome, Relay, Settings};
+use crate::stream::Stream;
 use crate::websocket::close::Close;
 use crate::websocket::frame::of_a_client as masked;
 use crate::websocket::framing::Framing;
@@ -201,6 +202,38 @@ async fn an_end_is_not_forgotten() {
     // Nor has the process after that one anything to do.
     let lost = session.store.resume(SETTINGS).unwrap_err();
     assert!(matches!(lost.why, Unreadable::Over));
+}
+
+/// The goodbye of the kernel's TLS waits for a target that does not read, and its session can go on in
+/// the next process meanwhile.
+#[tokio::test]
+async fn a_goodbye_that_waits_is_at_rest() {
+    let (mut client, mut target, store, relay) = session(Framing::Binary, b"");
+    drop(relay);
+    let (state, keep) = Keep::reopen(store.state()).unwrap();
+    let (from, to) = store.streams();
+    let Stream::Plain(to) = to else {
+        panic!("{to:?}")
+    };
+    // As far as a Unix socket can be one: what is sent passes as it is.
+    let streams = (from, Stream::resume(to, true));
+    let mut relay = Relay::resume(state.relay, streams, SETTINGS, None, keep);
+    let word = [b'x'; 2000];
+    client.unsaid = masked(0x82, &word);
+    client.speak();
+    client.end();
+    run_until(&mut relay, "rest with a full target", || {
+        store.saved().is_some_and(|it| it.target_tls)
+    })
+    .await;
+    target.listen(ALL);
+    assert_eq!(target.heard, word);
+    run_until(&mut relay, "the goodbye", || {
+        target.listen(ALL);
+        target.over
+    })
+    .await;
+    assert_eq!(target.heard[word.len()..], [1, 0]);
 }
 
 /// It would be taken for a part of the frame that the client may be in the middle of.
