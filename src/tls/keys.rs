@@ -49,7 +49,8 @@ impl From<ErrorStack> for Unfit {
     }
 }
 
-/// What is wiped when it is let go of: whoever reads our memory later reads no session by it.
+/// What is wiped when it is let go of: whoever reads our memory later finds none of it here. A session of
+/// TLS 1.2 that was given a ticket can still be read by the key to our tickets, which OpenSSL has.
 type Secret = Zeroizing<Vec<u8>>;
 
 /// What TLS 1.3 encrypts payload by (RFC 8446, 7.1), as it is told while the handshake goes on.

@@ -5,7 +5,7 @@ use std::path::Path;
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     AlpnError, NameType, SniError, SslContext, SslContextBuilder, SslFiletype, SslMethod, SslMode,
-    SslOptions, SslVerifyMode, SslVersion, select_next_proto,
+    SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion, select_next_proto,
 };
 use openssl::x509::X509;
 use openssl::x509::store::{X509Lookup, X509Store, X509StoreBuilder};
@@ -93,6 +93,9 @@ fn settings(options: &Options, kernel: bool) -> Result<SslContextBuilder, ErrorS
     );
     // Sessions may be resumed only where the same clients are verified.
     builder.set_session_id_context(b"websockify")?;
+    // And by ticket alone: what is remembered for a client of TLS 1.2 without tickets is its session's
+    // key, for hours, and twenty thousand of them.
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     builder.set_alpn_select_callback(|_, offered| {
         select_next_proto(b"\x08http/1.1", offered).ok_or(AlpnError::NOACK)
     });

@@ -135,6 +135,14 @@ fn sessions_are_resumed() {
     }
 }
 
+/// What a server remembers for a client without tickets is the session's key.
+#[test]
+fn no_session_is_remembered_for_a_client() {
+    let said = s_client(bridge(&[]).addr(), &["-tls1_2", "-no_ticket"]);
+    assert!(said.contains("HTTP/1.1 405"), "{said}");
+    assert!(said.contains("Session-ID: \n"), "{said}");
+}
+
 #[test]
 fn renegotiation_is_refused_and_nothing_is_compressed() {
     let bridge = bridge(&[]);
