@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const CHUNK: usize = 256 * 1024;
 
 /// A read from the target from which on the next is spliced: a pipe costs three system calls more,
-/// and saves the two copies. Once it yields less than a quarter of this, it is left again.
+/// and saves the two copies. Once it yields less than half of this, it is left again.
 pub const BULK: usize = CHUNK / 4;
 
 /// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,

@@ -141,7 +141,7 @@ pub async fn run(accepted: Accepted, seat: Seat, context: Arc<Context>) {
 #[derive(Debug)]
 enum Kept {
     Not,
-    /// Once it has lived for [`limits::SESSION_YOUNG`].
+    /// Once it has lived for [`limits::SESSION_YOUNG`], in its turn.
     Soon,
     Now(Stored),
 }
@@ -163,7 +163,9 @@ async fn relate(
         // One that can be handed over hears the word for that by `left` alone.
         let last = match kept {
             Kept::Not => Word::Part,
-            Kept::Soon | Kept::Now(_) => Word::End,
+            // By then it should have been given away.
+            Kept::Soon => Word::HandOver,
+            Kept::Now(_) => Word::End,
         };
         let outcome = {
             let told = pin!(told(context.drain.clone(), last, until, ended));
@@ -176,8 +178,10 @@ async fn relate(
             let soon = matches!(kept, Kept::Soon);
             tokio::select! {
                 biased;
-                outcome = relay.run(told, left) => Ok(outcome),
+                // First: a turn that one is given and does not take is everybody's who waits behind it, and a
+                // busy relay uses up all that the runtime lets its task do.
                 turn = grown(context), if soon => Err(turn),
+                outcome = relay.run(told, left) => Ok(outcome),
             }
         };
         kept = match (outcome, kept, &line) {

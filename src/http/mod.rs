@@ -89,14 +89,22 @@ pub async fn converse(
         asked.notify_one();
         let has_body = !request.body().is_end_stream();
         let mut request = request.map(|_| ());
+        let websocket = handshake::is_asked_for(&request);
+        let more = has_body || brings_more(request.headers());
         let visitor = match reception.visitor(&request) {
             Ok(visitor) => visitor,
-            Err(refusal) => return Ok(site.sign(refused(refusal), false)),
+            Err(refusal) => {
+                let response = site.sign(refused(refusal), false);
+                return Ok(if more || websocket {
+                    last(response)
+                } else {
+                    response
+                });
+            }
         };
         // What a proxy says of TLS is no certificate.
         let safe = visitor.secure && (reception.secure || !site.certificates);
         let turned_away = site.tls_only && !safe;
-        let websocket = handshake::is_asked_for(&request);
         let (mut response, identity) = match (turned_away, websocket) {
             (true, true) => nobody(text(
                 StatusCode::FORBIDDEN,
@@ -124,7 +132,6 @@ pub async fn converse(
             Escaped(&reception.guide.shown_path(&request)),
             response.status().as_u16()
         );
-        let more = has_body || brings_more(request.headers());
         let is_last = match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => false,
             StatusCode::BAD_REQUEST | StatusCode::UPGRADE_REQUIRED => more || websocket,
@@ -132,10 +139,7 @@ pub async fn converse(
             _ => more,
         };
         if is_last {
-            // What follows is no request: it is a body, whose end a proxy in between may see elsewhere,
-            // or comes from who knows no better what a WebSocket is, and may take this one for open.
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            response = last(response);
         }
         Ok::<_, Infallible>(site.sign(response, safe))
     });
@@ -312,6 +316,14 @@ fn to_https(request: &Request<()>) -> Response<Body> {
 fn refused(refusal: Refusal) -> Response<Body> {
     let mut response = text(refusal.status, &refusal.text);
     response.headers_mut().extend(refusal.headers);
+    response
+}
+
+/// Nothing behind it is a request: it is a body, whose end a proxy in between may see elsewhere, or comes
+/// from who knows no better what a WebSocket is, and may take this one for open.
+fn last(mut response: Response<Body>) -> Response<Body> {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
     response
 }
 

@@ -9,7 +9,8 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
-use rustix::io::read;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
 use rustix::net::{SendFlags, send};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::Interest;
@@ -27,8 +28,9 @@ thread_local! {
     static PIPE: RefCell<Option<Pipe>> = const { RefCell::new(None) };
 }
 
-/// Room that it asks the kernel for: 256 pieces, as a network card makes them, in which a chunk fits.
-const ROOM: usize = 1024 * 1024;
+/// Room that it asks the kernel for: 64 pieces. A piece of a few bytes holds a whole page, which the client's
+/// socket does not count, so there may not be many of those.
+const ROOM: usize = limits::CHUNK;
 
 #[derive(Debug)]
 struct Pipe {
@@ -67,22 +69,25 @@ impl Relay {
         let mut target = Kept::target(target, &mut self.keep);
         let into = |socket: BorrowedFd<'_>| {
             let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
-            Ok(splice(
-                socket,
-                None,
-                &pipe.write,
-                None,
-                limits::CHUNK,
-                flags,
-            )?)
+            match splice(socket, None, &pipe.write, None, limits::CHUNK, flags) {
+                Err(Errno::AGAIN) if is_readable(socket) => Ok(0),
+                Err(Errno::PERM | Errno::NOSYS | Errno::INVAL | Errno::NOMEM) => Ok(0),
+                spliced => Ok(spliced?),
+            }
         };
         let Poll::Ready(read) = target.poll_with(cx, Interest::READABLE, into) else {
             return (Poll::Pending, Some(pipe));
         };
+        if matches!(read, Ok(0)) {
+            // The end, perhaps; or urgent data (MSG_OOB), which a splice never gets past, or somebody forbids
+            // it. A read finds out.
+            self.bulk = false;
+            return (Poll::Ready(()), Some(pipe));
+        }
         let Some(size) = self.target_said(read) else {
             return (Poll::Ready(()), Some(pipe));
         };
-        self.bulk = size >= limits::BULK / 4;
+        self.bulk = size >= limits::BULK / 2;
         if self.settings.traffic {
             traffic("{");
         }
@@ -145,6 +150,11 @@ impl Relay {
             Ok(())
         })
     }
+}
+
+fn is_readable(socket: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|changed| changed > 0)
 }
 
 impl Pipe {

@@ -29,6 +29,8 @@ pub struct Counts {
     pub sessions: u32,
     /// Those of the sessions that go on without this process.
     pub kept: u32,
+    /// Those that are to, and have yet to be given away.
+    promised: u32,
     /// Sessions that ever began.
     pub served: u64,
     closed: bool,
@@ -39,10 +41,10 @@ impl Counts {
     /// Sessions that end with this process.
     #[must_use]
     pub fn bound(&self) -> u32 {
-        self.sessions - self.kept
+        self.sessions - self.kept - self.promised
     }
 
-    /// Connections that end with this process.
+    /// Connections that would end with this process if it ended now.
     #[must_use]
     pub fn passing(&self) -> u32 {
         self.connections - self.kept
@@ -109,6 +111,7 @@ impl Census {
             census: self.clone(),
             counted: counted.map_or_else(OnceLock::new, OnceLock::from),
             session: AtomicBool::new(false),
+            promised: AtomicBool::new(false),
             kept: AtomicBool::new(false),
         })
     }
@@ -132,6 +135,7 @@ impl Census {
             census: self.clone(),
             counted: counted.map_or_else(OnceLock::new, OnceLock::from),
             session: AtomicBool::new(true),
+            promised: AtomicBool::new(false),
             kept: AtomicBool::new(kept),
         }
     }
@@ -161,6 +165,7 @@ pub struct Seat {
     /// What its client's share is counted under.
     counted: OnceLock<IpAddr>,
     session: AtomicBool,
+    promised: AtomicBool,
     kept: AtomicBool,
 }
 
@@ -200,16 +205,33 @@ impl Seat {
         begun
     }
 
-    /// The session goes on without this process from now on.
+    /// The session is to go on without this process, soon.
+    pub fn promise(&self) {
+        self.promised.store(true, Ordering::Relaxed);
+        self.census
+            .counts
+            .send_modify(|counts| counts.promised += 1);
+    }
+
+    /// It goes on without this process from now on.
     pub fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
-        self.census.counts.send_modify(|counts| counts.kept += 1);
+        let promised = self.promised.swap(false, Ordering::Relaxed);
+        self.census.counts.send_modify(|counts| {
+            counts.kept += 1;
+            counts.promised -= u32::from(promised);
+        });
     }
 
     /// It ends with this process after all.
     pub fn let_go(&self) {
-        if self.kept.swap(false, Ordering::Relaxed) {
-            self.census.counts.send_modify(|counts| counts.kept -= 1);
+        let kept = self.kept.swap(false, Ordering::Relaxed);
+        let promised = self.promised.swap(false, Ordering::Relaxed);
+        if kept || promised {
+            self.census.counts.send_modify(|counts| {
+                counts.kept -= u32::from(kept);
+                counts.promised -= u32::from(promised);
+            });
         }
     }
 
@@ -229,10 +251,12 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let session = self.session.load(Ordering::Relaxed);
         let kept = self.kept.load(Ordering::Relaxed);
+        let promised = self.promised.load(Ordering::Relaxed);
         self.census.counts.send_if_modified(|counts| {
             counts.connections -= 1;
             counts.sessions -= u32::from(session);
             counts.kept -= u32::from(kept);
+            counts.promised -= u32::from(promised);
             if let Some(network) = self.counted.get() {
                 if let Some(here) = counts.by_address.get_mut(network) {
                     *here -= 1;

@@ -30,7 +30,7 @@ pub(super) fn promise(context: &Context, relay: &mut Relay, line: &Line, seat: &
     if !relay.can_be_kept() {
         return Kept::Not;
     }
-    seat.keep();
+    seat.promise();
     Kept::Soon
 }
 
@@ -44,7 +44,10 @@ pub(super) fn keep(
     turn: Turn<'_>,
 ) -> Kept {
     let error = match store(relay, line, turn) {
-        Ok(stored) => return Kept::Now(stored),
+        Ok(stored) => {
+            seat.keep();
+            return Kept::Now(stored);
+        }
         Err(error) => error,
     };
     relay.let_go();

@@ -14,9 +14,9 @@ use crate::limits;
 /// What a resolver has said, if it has.
 type Answer = Option<Result<Vec<SocketAddr>, Arc<io::Error>>>;
 
-/// A look-up that is under way. All who want the same name wait for the same one: a name whose
-/// server does not answer must not take the turns of all others.
-type UnderWay = HashMap<(String, u16), Arc<watch::Sender<Answer>>>;
+/// The look-ups that are under way. All who want the same host wait for the same one, whatever the port:
+/// a name whose server does not answer must not take the turns of all others.
+type UnderWay = HashMap<String, Arc<watch::Sender<Answer>>>;
 
 /// The addresses of a host, with the port.
 ///
@@ -28,7 +28,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
         let known = known.iter().map(|ip| SocketAddr::new(*ip, port));
         return Ok(known.collect());
     }
-    let name = (host.to_owned(), port);
+    let name = host.to_ascii_lowercase();
     let mut answer = {
         let mut under_way = under_way();
         if let Some(asked) = under_way.get(&name) {
@@ -43,12 +43,17 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     };
     let told = answer.wait_for(Option::is_some).await;
     let told = told.map_err(io::Error::other)?.clone();
-    told.unwrap_or_else(|| Ok(Vec::new()))
-        .map_err(|error| io::Error::new(error.kind(), error))
+    let mut found = told
+        .unwrap_or_else(|| Ok(Vec::new()))
+        .map_err(|error| io::Error::new(error.kind(), error))?;
+    for address in &mut found {
+        address.set_port(port);
+    }
+    Ok(found)
 }
 
 /// Asks, and tells all who wait.
-async fn look_up(name: (String, u16), tell: Arc<watch::Sender<Answer>>) {
+async fn look_up(name: String, tell: Arc<watch::Sender<Answer>>) {
     static TURNS: Semaphore = Semaphore::const_new(limits::LOOKUPS);
     let turn = loop {
         tokio::select! {
@@ -80,8 +85,8 @@ async fn look_up(name: (String, u16), tell: Arc<watch::Sender<Answer>>) {
     clippy::disallowed_methods,
     reason = "a target's names are resolved here and nowhere else"
 )]
-fn ask(name: &(String, u16)) -> io::Result<Vec<SocketAddr>> {
-    let found = (name.0.as_str(), name.1).to_socket_addrs()?;
+fn ask(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let found = (name, 0).to_socket_addrs()?;
     Ok(found.take(limits::CONNECT_ADDRESSES).collect())
 }
 

@@ -7,6 +7,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::thread;
 
+use socket2::SockRef;
+
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::last_bytes::pattern;
@@ -61,6 +63,24 @@ fn a_slow_client_gets_whole_frames() {
     let said = data.clone();
     let target = backend::serve(move |stream| say(stream, &said));
     hold(Bridge::to(&target).addr(), &data);
+}
+
+/// telnetd says so when it throws away what it had to say: RFC 854, the Synch signal. A read leaves the byte
+/// out, as it always has, and goes on behind it.
+#[test]
+fn urgent_data_in_the_midst_of_it_stops_nothing() {
+    let data = pattern(4 * MIB);
+    let said = data.clone();
+    let target = backend::serve(move |mut stream| {
+        let (before, behind) = said.split_at(3 * MIB);
+        stream.write_all(before).unwrap();
+        SockRef::from(&stream).send_out_of_band(b"!").unwrap();
+        stream.write_all(behind).unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let bridge = Bridge::to(&target);
+    let mut client = Ws::open(bridge.addr());
+    assert!(client.recv_data(data.len()) == data);
 }
 
 #[test]
