@@ -70,7 +70,7 @@ complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l idle-t
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l drain-timeout -d 'When systemd restarts the service: wait SECONDS for sessions that it cannot keep, such as those inside TLS where the kernel does none, and serve meanwhile; then they are closed. All others go on' -r
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l record -d 'Copy each session into a file of its own, FILE.1, FILE.2 and so on, which noVNC\'s playback reads. It holds all that was typed, passwords too; only its owner may read it' -r -F
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l pid-file -d 'Write the process id to FILE while serving, and remove it at the end' -r -F
-complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l log-file -d 'Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it' -r -F
+complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l log-file -d 'Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it. Not to a pipe or a terminal: sessions wait for whoever reads those, as they do not for standard error' -r -F
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l syslog -d 'Send the log to a log server, too: the path of its socket, such as /dev/log, or host:port or [v6]:port for UDP' -r
 complete -c websockify -n "not __fish_websockify_using_subcommand ctl" -l wrap-mode -d 'When COMMAND ends: end with it (exit), go on (ignore: it may have gone to the background), or start it again (respawn)' -r -f -a "exit\t''
 ignore\t''

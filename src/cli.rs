@@ -411,7 +411,8 @@ pub struct Options {
     #[arg(help_heading = LOG, long, value_name = "FILE", env = "WEBSOCKIFY_PID_FILE")]
     pub pid_file: Option<PathBuf>,
 
-    /// Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it
+    /// Append the log to FILE, too; SIGHUP opens it anew, as logrotate needs it. Not to a pipe or
+    /// a terminal: sessions wait for whoever reads those, as they do not for standard error
     #[arg(help_heading = LOG, long, value_name = "FILE", env = "WEBSOCKIFY_LOG_FILE")]
     pub log_file: Option<PathBuf>,
 

@@ -217,6 +217,10 @@ pub const STOP_EXTENSION: Duration = Duration::from_secs(5);
 /// The status line that systemctl shows is renewed at most this often.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How soon a manager is told again that we live which was too busy to hear it: what it reads anew
+/// takes it a second or two.
+pub const PULSE_RETRY: Duration = Duration::from_secs(1);
+
 /// Longest user name and longest password, each, that is looked at: far more than anybody types,
 /// and SHA-crypt's cost grows with the square of it.
 pub const CREDENTIAL: usize = 1024;

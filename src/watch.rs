@@ -131,13 +131,14 @@ impl Watch {
     /// Watches the way as it is now; blocks.
     ///
     /// # Errors
-    /// The kernel's, for the last directory on the way. Those before it may be closed to us.
+    /// The kernel's, for the last directory on the way. Those before it may be closed to us. What was
+    /// watched before still is; after one that [`is_for_want`] it may be tried again.
     pub fn follow(&mut self) -> io::Result<()> {
-        let mut way = way(&self.path);
+        let mut way = way(&self.path)?;
         for _ in 0..TRIES {
             self.watch(&way)?;
             // What was turned round in between, before its directory was watched?
-            let now = self::way(&self.path);
+            let now = self::way(&self.path)?;
             if now == way {
                 break;
             }
@@ -196,14 +197,24 @@ pub fn is_hidden(name: &OsStr) -> bool {
     name.as_bytes().starts_with(b".") || name.as_bytes().ends_with(b"~")
 }
 
+/// Whether it is the machine that lacks something, of whose return no change of a file tells.
+#[must_use]
+pub fn is_for_want(error: &io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| wants.contains(&error))
+}
+
 /// Every directory that has a say in what `path` is, and what is in it where it is one.
-fn way(path: &Path) -> Way {
+fn way(path: &Path) -> io::Result<Way> {
     let mut way = Way::new();
     let Some(end) = walk(path, &mut way) else {
-        return way;
+        return Ok(way);
     };
-    let Ok(entries) = fs::read_dir(&end) else {
-        return way;
+    let entries = match fs::read_dir(&end) {
+        Ok(entries) => entries,
+        Err(error) if is_for_want(&error) => return Err(error),
+        // It is a file, or none of our business.
+        Err(_) => return Ok(way),
     };
     for entry in entries.filter_map(Result::ok) {
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -212,7 +223,7 @@ fn way(path: &Path) -> Way {
         }
     }
     way.entry(end).or_default().all = true;
-    way
+    Ok(way)
 }
 
 /// Goes along `path`, which is absolute, and tells where it ends if it ends anywhere.

@@ -1,4 +1,5 @@
-//! --log-file: each record is a line behind its time.
+//! --log-file: each record is a line behind its time. It is written by whoever has something to say,
+//! so it should be a file: a pipe makes sessions wait while nobody reads it.
 
 use std::fs::File;
 use std::io::{self, Write};

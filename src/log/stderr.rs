@@ -4,7 +4,6 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use log::{Level, Record};
@@ -13,7 +12,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::journal::{self, Fields};
-use super::queue::Queue;
+use super::queue::{Queue, Said};
 use crate::limits;
 
 pub(super) struct Stderr {
@@ -21,11 +20,11 @@ pub(super) struct Stderr {
     journal: bool,
     /// None before there are threads, when nobody is served who could be held up, nor where nothing
     /// waits.
-    queue: OnceLock<Queue<Said>>,
+    queue: OnceLock<Queue<Line>>,
 }
 
 /// One record.
-struct Said {
+struct Line {
     level: Level,
     text: String,
     /// For the journal, where it reads this.
@@ -46,14 +45,12 @@ impl Stderr {
             return;
         }
         let (queue, journal) = (Queue::new(limits::LOG_CROWD), self.journal);
-        let lost = queue.lost();
-        let write = move |said: Said| {
-            said.put_at_last();
-            let lost = lost.swap(0, Ordering::Relaxed);
-            if lost > 0 {
-                let text = format!("{lost} records are missing here: they were not read in time");
+        let write = move |said: Said<Line>| match said {
+            Said::Record(line) => line.put_at_last(),
+            Said::Missing(count) => {
+                let text = format!("{count} records are missing here: they were not read in time");
                 let fields = journal.then(Fields::new);
-                Said::new(Level::Warn, text, fields).put_at_last();
+                Line::new(Level::Warn, text, fields).put_at_last();
             }
         };
         // Without a thread we go on as we are.
@@ -64,19 +61,19 @@ impl Stderr {
 
     pub(super) fn write(&self, level: Level, text: &str) {
         let fields = self.journal.then(Fields::new);
-        self.take(Said::new(level, text.to_owned(), fields));
+        self.take(Line::new(level, text.to_owned(), fields));
     }
 
     /// The same with fields, for the journal.
     pub(super) fn record(&self, record: &Record<'_>, text: &str) {
         let fields = self.journal.then(|| Fields::of(record));
-        self.take(Said::new(record.level(), text.to_owned(), fields));
+        self.take(Line::new(record.level(), text.to_owned(), fields));
     }
 
-    fn take(&self, said: Said) {
+    fn take(&self, line: Line) {
         match self.queue.get() {
-            Some(queue) => queue.push(said),
-            None => drop(said.put()),
+            Some(queue) => queue.push(line),
+            None => drop(line.put()),
         }
     }
 
@@ -89,7 +86,7 @@ impl Stderr {
     }
 }
 
-impl Said {
+impl Line {
     fn new(level: Level, text: String, fields: Option<Fields>) -> Self {
         Self {
             level,

@@ -8,8 +8,6 @@ use std::os::unix;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use log::Level;
@@ -17,7 +15,7 @@ use rustix::io::Errno;
 use syslog::{Facility, Formatter5424, LogFormat, Severity};
 
 use super::aside;
-use super::queue::Queue;
+use super::queue::{Queue, Said};
 use crate::limits;
 use crate::target::{parse_port, split_host_port};
 
@@ -100,10 +98,16 @@ impl Syslog {
         let mut line = Line {
             server: self.server.clone(),
             form: self.form.clone(),
-            lost: self.queue.lost(),
+            missing: 0,
             connection: None,
         };
-        let send = move |record: Vec<u8>| line.send(&record);
+        let send = move |said: Said<Vec<u8>>| {
+            match said {
+                Said::Record(record) => line.send(&record),
+                Said::Missing(count) => line.missing += count,
+            }
+            line.tell_missing();
+        };
         if let Err(error) = self.queue.deliver("syslog", send) {
             aside(Level::Error, &format!("--syslog: no thread: {error}"));
         }
@@ -180,7 +184,8 @@ impl Form {
 struct Line {
     server: Server,
     form: Form,
-    lost: Arc<AtomicU64>,
+    /// Records that it was not sent, and has not been told of.
+    missing: u64,
     connection: Option<Connection>,
 }
 
@@ -196,7 +201,7 @@ impl Line {
         let mut in_trouble = false;
         while let Err(error) = self.try_twice(record) {
             if Errno::from_io_error(&error) == Some(Errno::MSGSIZE) {
-                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.missing += 1;
                 break;
             }
             if !in_trouble {
@@ -213,14 +218,21 @@ impl Line {
         if in_trouble {
             aside(Level::Info, &format!("logging to {} again", self.server));
         }
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let text = format!("{lost} records are missing here: the log server did not take them");
-            aside(Level::Warn, &text);
-            let record = self.form.record(Level::Warn, &text);
-            if self.try_twice(&record).is_err() {
-                self.lost.fetch_add(lost, Ordering::Relaxed);
-            }
+    }
+
+    /// Where the server does not hear it now, it will behind the next record.
+    fn tell_missing(&mut self) {
+        if self.missing == 0 {
+            return;
+        }
+        let text = format!(
+            "{} records are missing here: the log server did not take them",
+            self.missing
+        );
+        aside(Level::Warn, &text);
+        let record = self.form.record(Level::Warn, &text);
+        if self.try_twice(&record).is_ok() {
+            self.missing = 0;
         }
     }
 

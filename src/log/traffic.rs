@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use super::is_the_clients;
-use super::queue::Queue;
+use super::queue::{Queue, Said};
 use crate::limits;
 
 const LEGEND: &str = "
@@ -25,7 +25,7 @@ pub fn traffic_legend() {
 }
 
 /// Writes a mark to standard output at once: the option is for watching a session breathe. Nobody
-/// watching is no reason to end a session, nor one who looks away to hold it up.
+/// watching is no reason to end a session, nor one who looks away to hold it up: what there is no room for is left out, without a word among the marks.
 pub fn traffic(mark: &'static str) {
     if let Some(marks) = MARKS.get_or_init(begin) {
         marks.push(mark);
@@ -47,7 +47,10 @@ fn begin() -> Option<Queue<&'static str>> {
         return None;
     }
     let marks = Queue::new(limits::LOG_QUEUE);
-    let write = |mark: &str| {
+    let write = |said: Said<&str>| {
+        let Said::Record(mark) = said else {
+            return;
+        };
         let mut output = io::stdout().lock();
         let _ = output
             .write_all(mark.as_bytes())

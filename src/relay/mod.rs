@@ -122,7 +122,7 @@ pub struct Relay {
     target_reset: bool,
     /// How long the target is read for nobody at the most, once that is all there is to do.
     last_look: Option<Instant>,
-    /// What it said for nobody, in bytes.
+    /// What it said for nobody since, in bytes.
     unheard: usize,
     /// Whether the target sends so much that it is worth a pipe.
     bulk: bool,

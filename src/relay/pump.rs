@@ -229,7 +229,9 @@ impl Relay {
         };
         let mut target = Kept::target(target, &mut self.keep);
         let read = ready!(CHUNK.with_borrow_mut(|chunk| read(&mut target, cx, chunk)));
-        self.unheard += *read.as_ref().unwrap_or(&0);
+        if self.last_look.is_some() {
+            self.unheard += *read.as_ref().unwrap_or(&0);
+        }
         Poll::Ready(self.discarded(read))
     }
 

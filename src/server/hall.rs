@@ -48,8 +48,8 @@ impl Hall {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                index = beat.next() => {
-                    self.pulse.beat(index);
+                () = beat.next() => {
+                    self.pulse.beat(&mut beat);
                     continue;
                 }
             };
@@ -193,7 +193,7 @@ impl Hall {
         let mut second = interval(limits::STATUS_INTERVAL);
         loop {
             tokio::select! {
-                index = beat.next() => self.pulse.beat(index),
+                () = beat.next() => self.pulse.beat(&mut beat),
                 _ = second.tick(), if stopping => {
                     let left = self.ending();
                     notify::extend(limits::STOP_EXTENSION, &format!("closing {left} connections"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::limits;
 use crate::systemd::notify;
 
 /// Which loops have beaten since the manager was told last.
@@ -32,15 +33,18 @@ impl Pulse {
         Beat::new(0)
     }
 
-    /// The loop came round.
-    pub(super) fn beat(&self, index: usize) {
+    /// The loop came round. A manager that is too busy to hear it is told again soon.
+    pub(super) fn beat(&self, beat: &mut Beat) {
         let mut beaten = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(it) = beaten.get_mut(index) {
+        if let Some(it) = beaten.get_mut(beat.index) {
             *it = true;
         }
         if beaten.iter().all(|it| *it) {
-            beaten.fill(false);
-            notify::alive();
+            if notify::alive() {
+                beaten.fill(false);
+            } else {
+                beat.hasten();
+            }
         }
     }
 }
@@ -53,13 +57,18 @@ impl Beat {
         }
     }
 
-    /// Returns when it is time for [`Pulse::beat`], with whose. Safe to drop.
-    pub(super) async fn next(&mut self) -> usize {
+    /// Returns when it is time for [`Pulse::beat`]. Safe to drop.
+    pub(super) async fn next(&mut self) {
         match &mut self.timer {
-            Some(timer) => timer.tick().await,
+            Some(timer) => drop(timer.tick().await),
             None => std::future::pending().await,
-        };
-        self.index
+        }
+    }
+
+    fn hasten(&mut self) {
+        if let Some(timer) = &mut self.timer {
+            timer.reset_after(limits::PULSE_RETRY.min(timer.period()));
+        }
     }
 }
 

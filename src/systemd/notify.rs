@@ -22,7 +22,7 @@ pub fn reloading() {
     }
 }
 
-/// The line that `systemctl status` shows. Says whether the manager has heard it.
+/// The line that `systemctl status` shows. False when the manager is too busy to hear it now.
 pub fn status(status: &str) -> bool {
     mention(&[NotifyState::Status(status)])
 }
@@ -34,9 +34,9 @@ pub fn pulse() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|patience| patience / 3)
 }
 
-/// We are not stuck.
-pub fn alive() {
-    mention(&[NotifyState::Watchdog]);
+/// We are not stuck. False when the manager is too busy to hear it now.
+pub fn alive() -> bool {
+    mention(&[NotifyState::Watchdog])
 }
 
 /// We need so much longer to end.
@@ -66,7 +66,8 @@ fn mention(state: &[NotifyState<'_>]) -> bool {
     };
     let said = send(&manager, state);
     log_fault(&said);
-    said.is_ok()
+    // Where nobody listens at all, nothing is gained by saying it again.
+    !said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn send(manager: &OsStr, state: &[NotifyState<'_>]) -> io::Result<()> {

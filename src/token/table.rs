@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -15,7 +14,7 @@ use crate::limits;
 use crate::log::escape::Cut;
 use crate::route::Route;
 use crate::target::Target;
-use crate::watch::{Watch, is_hidden};
+use crate::watch::{Watch, is_for_want, is_hidden};
 
 /// How files hold tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,18 +193,28 @@ impl Table {
             let look = spawn_blocking(move || {
                 let followed = watch.get_mut().follow();
                 let read = table.read().map(|entries| table.renew(entries));
-                (followed.map(|()| watch), read.err())
+                (watch, followed, read.err())
             });
-            let (followed, unread) = look.await?;
+            let (same, followed, unread) = look.await?;
+            watch = same;
             let told = again;
-            again = unread.as_ref().is_some_and(Unread::is_for_want);
+            again = unread.as_ref().is_some_and(|it| is_for_want(&it.error));
             match unread {
                 Some(unread) if !(told && again) => {
                     log::error!("tokens stay as they were: {unread}");
                 }
                 _ => {}
             }
-            watch = followed?;
+            match followed {
+                Err(error) if is_for_want(&error) => {
+                    if !(told || again) {
+                        let path = self.path.display();
+                        log::warn!("{path} cannot be watched for now: {error}");
+                    }
+                    again = true;
+                }
+                followed => followed?,
+            }
         }
     }
 }
@@ -216,14 +225,6 @@ impl Table {
 pub(super) struct Unread {
     place: String,
     error: io::Error,
-}
-
-impl Unread {
-    /// Whether it is the machine that lacks something, of whose return no change of a file tells.
-    fn is_for_want(&self) -> bool {
-        let wants = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-        Errno::from_io_error(&self.error).is_some_and(|error| wants.contains(&error))
-    }
 }
 
 fn unwatched(path: &Path, error: &io::Error) {

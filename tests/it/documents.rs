@@ -72,5 +72,23 @@ fn is_there(test: &str) -> bool {
     let found = [source.with_extension("rs"), source.join("mod.rs")]
         .into_iter()
         .find_map(|file| fs::read_to_string(file).ok());
-    found.is_some_and(|text| text.contains(&format!("fn {name}()")))
+    found.is_some_and(|text| is_test(&text, name))
+}
+
+/// Whether there is a test of that name, and not a helper of one.
+fn is_test(source: &str, name: &str) -> bool {
+    let Some((before, _)) = source.split_once(&format!("fn {name}()")) else {
+        return false;
+    };
+    let lines = before.trim_end().lines().rev().map(str::trim);
+    let mut attributes = lines.take_while(|line| line.starts_with("#["));
+    attributes.any(|attribute| attribute == "#[test]" || attribute.starts_with("#[tokio::test"))
+}
+
+#[test]
+fn a_helper_of_tests_is_none() {
+    let source = "#[test]\n#[ignore = \"slow\"]\nfn one() {}\n\nfn helper() {}\n";
+    assert!(is_test(source, "one"));
+    assert!(!is_test(source, "helper"));
+    assert!(!is_test(source, "none"));
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::backend;
 use crate::bridge::Bridge;
 use crate::compat::flow::memory;
+use crate::process::DEADLINE;
 use crate::wire::{Frame, Ws};
 
 const MIB: usize = 1 << 20;
@@ -71,6 +72,33 @@ fn a_slow_target_gets_all_that_the_client_said_before_it_closed() {
     assert_eq!(client.close(), "1000");
     let all = heard.recv_timeout(Duration::from_secs(30)).unwrap();
     assert!(all == data, "{} bytes of {}", all.len(), data.len());
+}
+
+/// It is told that we end, and has its time to finish: whatever its target says meanwhile is read for
+/// nobody, because it would not read what comes last before it has said it.
+#[test]
+fn a_target_that_talks_on_gets_all_that_the_client_says_after_our_goodbye() {
+    let (tell, heard) = mpsc::channel();
+    let bridge = Bridge::to(&backend::serve(move |mut stream| {
+        let mut word = [0; 2];
+        stream.read_exact(&mut word).unwrap();
+        for _ in 0..48 {
+            stream.write_all(&[7; MIB]).unwrap();
+        }
+        tell.send(String::new()).unwrap();
+        let mut last = String::new();
+        stream.read_to_string(&mut last).unwrap();
+        tell.send(last).unwrap();
+    }));
+    let mut client = Ws::open(bridge.addr());
+    bridge.terminate();
+    assert_eq!(client.close(), "1001 Server shutting down");
+    client.send(&Frame::binary("go"));
+    let next = || heard.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(next(), "", "it has said all of it");
+    client.send(&Frame::binary("last words"));
+    client.send(&Frame::close(1001, ""));
+    assert_eq!(next(), "last words");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod clock; // the time is set, and the program or its target stands still
 mod descriptors; // none is left
 mod faults; // system calls that fail, by strace
 mod logged; // nobody reads the log, or its disk is full
+mod manager; // systemd is busy
 mod names; // a resolver that is slow, wrong or gone
 mod network; // packets are lost
 mod sources; // of tokens, that hang
