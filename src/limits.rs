@@ -7,10 +7,6 @@ use std::time::Duration;
 /// read, so at most this much each way, and nothing while it idles.
 pub const CHUNK: usize = 256 * 1024;
 
-/// A read from the target from which on the next is spliced: a pipe costs three system calls more,
-/// and saves the two copies. Once it yields less than half of this, it is left again.
-pub const BULK: usize = CHUNK / 4;
-
 /// Payload of one frame to a client that takes text: websockify's own number. A quarter of a chunk,
 /// so that the text fits beside it; and old clients hold a frame whole.
 pub const TEXT_FRAME: usize = 64 * 1024;
@@ -194,11 +190,8 @@ pub const SESSION_YOUNG: Duration = Duration::from_millis(100);
 pub const STATE_PIECE: usize = 160 * 1024;
 
 /// Descriptors kept back for listeners, files, name look-ups and the log; [`REFUSALS_AT_ONCE`] are
-/// kept back beside them, and [`PIPE_DESCRIPTORS`].
+/// kept back beside them.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
-
-/// The two ends of the pipe that each thread has for [`BULK`].
-pub const PIPE_DESCRIPTORS: u64 = 2;
 
 /// Records without payload that are read in a row where the kernel does TLS, before other sessions
 /// have their turn: a server sends two tickets, and nobody more than a few.

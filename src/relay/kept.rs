@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Relay;
 use crate::handover::keep::Keep;
@@ -172,27 +172,6 @@ impl<'r> Kept<'r> {
             keep,
             speaks: false,
         }
-    }
-}
-
-impl Kept<'_> {
-    /// Does `work` on the socket beneath once it is ready: see [`Socket::poll_with`].
-    ///
-    /// [`Socket::poll_with`]: crate::stream::Socket::poll_with
-    pub(super) fn poll_with<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        work: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        let socket = self.stream.socket();
-        if let Some(keep) = &mut self.keep {
-            ready!(socket.poll_ready(cx, interest))?;
-            if !keep.moves(self.speaks && interest.is_writable()) {
-                return Poll::Pending;
-            }
-        }
-        socket.poll_with(cx, interest, work)
     }
 }
 

@@ -34,7 +34,6 @@ mod ending;
 mod kept;
 mod pump;
 mod snapshot;
-mod splice;
 mod tally;
 mod unsent;
 
@@ -124,8 +123,6 @@ pub struct Relay {
     last_look: Option<Instant>,
     /// What it said for nobody since, in bytes.
     unheard: usize,
-    /// Whether the target sends so much that it is worth a pipe.
-    bulk: bool,
     /// Bytes read since the task was last woken.
     work: usize,
     settings: Settings,
@@ -224,7 +221,6 @@ impl Relay {
             target_reset: false,
             last_look: None,
             unheard: 0,
-            bulk: false,
             work: 0,
             settings,
             recording: client.recording,

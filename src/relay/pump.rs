@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::kept::Kept;
 use super::unsent::Unsent;
 use super::{Down, Relay, Up};
-use crate::limits;
 use crate::log::{ClosedBy, traffic};
 use crate::stream::Stream;
 use crate::websocket::decoder::End;
@@ -22,7 +21,7 @@ const CUT_OFF: &str = "no close_notify: it may have been cut off";
 
 thread_local! {
     /// Room for one read, framed. Never held across an await.
-    pub(super) static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
+    static CHUNK: RefCell<Box<[u8]>> = RefCell::new(vec![0; framing::ROOM].into_boxed_slice());
 }
 
 impl Relay {
@@ -110,9 +109,6 @@ impl Relay {
 
     /// Reads once from the target and writes one frame to the client.
     pub(super) fn pump_down(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.bulk {
-            return self.splice_down(cx);
-        }
         CHUNK.with_borrow_mut(|chunk| {
             let Some(target) = &mut self.target else {
                 return Poll::Pending;
@@ -123,7 +119,6 @@ impl Relay {
             let Some(size) = self.target_said(read) else {
                 return Poll::Ready(());
             };
-            self.bulk = size >= limits::BULK && self.can_splice();
             if let Some(recording) = &self.recording {
                 recording.target_said(&chunk[room][..size]);
             }
@@ -145,7 +140,7 @@ impl Relay {
     }
 
     /// How much was read from the target, unless that was its end.
-    pub(super) fn target_said(&mut self, read: io::Result<usize>) -> Option<usize> {
+    fn target_said(&mut self, read: io::Result<usize>) -> Option<usize> {
         match read {
             Ok(0) if self.target.as_ref().is_some_and(Stream::is_cut_off) => {
                 self.lose_target(Some(CUT_OFF));

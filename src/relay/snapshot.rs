@@ -162,7 +162,6 @@ impl Relay {
                 .last_look
                 .map(|it| now + it.min(limits::FAREWELL_TIME)),
             unheard: 0,
-            bulk: false,
             work: 0,
             settings: settings.for_framing(snapshot.framing),
             recording,

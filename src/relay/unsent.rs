@@ -69,12 +69,6 @@ impl Unsent {
         Ok(taken)
     }
 
-    /// Keeps what a stream had no room for.
-    pub(super) fn stall(&mut self, rest: &[u8]) {
-        self.stalled = true;
-        self.push(rest);
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

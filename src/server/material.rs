@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use super::census::Census;
 use super::hall::Hall;
@@ -181,10 +180,7 @@ fn find_store() -> Option<Arc<Store>> {
 fn affordable(asked: Option<u32>, each: u64) -> u32 {
     let wanted = asked.unwrap_or(limits::CONNECTIONS);
     let files = open_files::raise();
-    let threads = available_parallelism().map_or(1, usize::from) as u64;
-    let kept_back = limits::RESERVED_DESCRIPTORS
-        + u64::from(limits::REFUSALS_AT_ONCE)
-        + threads * limits::PIPE_DESCRIPTORS;
+    let kept_back = limits::RESERVED_DESCRIPTORS + u64::from(limits::REFUSALS_AT_ONCE);
     let room = files.saturating_sub(kept_back) / each;
     let room = u32::try_from(room).unwrap_or(u32::MAX).max(1);
     if room < wanted && asked.is_some() {

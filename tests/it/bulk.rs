@@ -1,5 +1,4 @@
-//! A target that sends much, and now and then little: its bytes go to the client by splice(2), or by
-//! a read and a write, or by both in turn, and nobody can tell.
+//! A target that sends much, and now and then little, to a client that reads slowly.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -45,7 +45,7 @@ fn by_hand() {
         // 43.2 to 43.5, of which two hand the record to the thread that writes it: a file takes none.
         connect: 47.0,
         echo: 8.0,  // 7.0
-        down: 24.0, // 17.3: it is spliced
+        down: 20.0, // 14.4
         up: 32.0,   // 17
     };
     hold("costs::by_hand", &bounds, |target| {
@@ -63,7 +63,7 @@ fn kept() {
         // 7.0 where an echo follows the last within STATE_SETTLED. Where it does not, there are two
         // marks and a state more.
         echo: 12.0,
-        down: 24.0, // 17
+        down: 20.0, // 14.4
         up: 32.0,   // 23.7
     };
     hold("costs::kept", &bounds, |target| {

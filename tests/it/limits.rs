@@ -1,7 +1,6 @@
 //! What clients may take, and that taking it costs the others nothing.
 
 use std::iter;
-use std::thread;
 
 use rustix::process::{Resource, Rlimit, prlimit};
 
@@ -83,10 +82,9 @@ fn a_small_limit_on_open_files_is_raised_or_respected() {
     drop(clients);
 }
 
-/// A limit on open files with room for so many sessions: beside two for each, 128 are kept back, and
-/// the ends of a pipe for each thread.
+/// A limit on open files with room for so many sessions: beside two for each, 128 are kept back.
 fn files(sessions: usize) -> usize {
-    2 * sessions + 128 + 2 * thread::available_parallelism().unwrap().get()
+    2 * sessions + 128
 }
 
 /// As many as are told so at once take a descriptor each, and none of a session's.

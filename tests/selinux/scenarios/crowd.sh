@@ -1,8 +1,8 @@
-# More sessions at rest in one instance than most machines let a process of anybody's have open files
-# for: 50,000, which docs/SCALING.md has the figures of.
+# More sessions at rest in one instance than a process may have open files for where tests are run:
+# docs/SCALING.md has the figures, and what happens beyond.
 #
 #   PROFILE=release MEMORY=6144 PATIENCE=3000 SHOW=yes tests/selinux/run 13 crowd
-count=${SESSIONS:-50000}
+count=${SESSIONS:-40000}
 configure 6080 'WEBSOCKIFY_TARGET=127.0.0.1:5900' "WEBSOCKIFY_MAX_CONNECTIONS=$((count + 1000))" \
     'WEBSOCKIFY_BIND_SOURCE=127.0.0.2,127.0.0.3,127.0.0.4' 'WEBSOCKIFY_IDLE_TIMEOUT=0'
 succeeds inside systemctl enable --now websockify@6080.socket
