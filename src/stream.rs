@@ -158,19 +158,6 @@ impl Socket {
         }
     }
 
-    /// Whether a read could find something or a write room, as `interest` says.
-    pub(crate) fn poll_ready(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-    ) -> Poll<io::Result<()>> {
-        if interest.is_readable() {
-            self.poll_read_ready(cx)
-        } else {
-            self.poll_write_ready(cx)
-        }
-    }
-
     /// Does `work`, which reads or writes as `interest` says, once the socket is ready for that; it
     /// says by `WouldBlock` that it is not.
     pub(crate) fn poll_with<R>(
@@ -180,7 +167,11 @@ impl Socket {
         mut work: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            ready!(self.poll_ready(cx, interest))?;
+            ready!(if interest.is_readable() {
+                self.poll_read_ready(cx)
+            } else {
+                self.poll_write_ready(cx)
+            })?;
             match self.try_io(interest, &mut work) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
