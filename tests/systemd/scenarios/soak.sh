@@ -90,7 +90,8 @@ hold() { (WAIT=30 tell kept "$1") || fail "$1: $(cat "$scratch/kept.out"; journa
 hold 'before it is restarted'
 during restart 78 restart change_tokens restart renew restart reload_manager
 hold 'after that'
-during kill 93 kill_it change_tokens restart kill_it renew
+# Not at once: they have just been spoken to, and are to be at rest.
+during kill 93 change_tokens kill_it restart kill_it renew
 hold 'after it was killed'
 exec {session_in[kept]}>&-
 WAIT=20
